@@ -1,0 +1,55 @@
+# Everything runs in .venv, which is made from the locked, hashed dependencies. Needs Python 3.11 and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DATA   ?= data
+PORT   ?= 7070
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve demo test test-long lint fuzz bench clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.ready ## Make the virtual environment
+
+serve: setup ## Serve DATA (default: data) on PORT (default: 7070), making it first where it is new
+	@test -e $(DATA)/config.json || $(BIN)/lakewarden init --data $(DATA)
+	$(BIN)/lakewarden serve --data $(DATA) --port $(PORT)
+
+demo: setup ## Run the walkthrough: two scientists, one notebook, different columns (REVIEWS=file.csv, JSON=1)
+	$(BIN)/lakewarden demo $(if $(REVIEWS),--file '$(REVIEWS)') $(if $(JSON),--json)
+
+lint: setup ## Formatting, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## Lint and every test of the default suite
+	$(BIN)/coverage run -m pytest -m 'not long'
+	$(BIN)/coverage report --skip-covered --fail-under=$(COVERAGE)
+
+COVERAGE := 85
+
+test-long: setup ## The nightly forms too
+	$(BIN)/pytest
+
+fuzz: setup ## Hostile bytes and statements, for longer
+	$(BIN)/pytest -m long tests
+
+$(VENV)/.bench: $(VENV)/.ready bench/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@touch $@
+
+bench: $(VENV)/.bench ## Measure, beside peers, and print one table
+	$(BIN)/python -m bench
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

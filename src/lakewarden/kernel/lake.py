@@ -1,0 +1,110 @@
+"""Tables of the lake and what a principal may do with them: the words that catalog, permissions and query share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; ``type`` is a Glue (Hive) type such as ``bigint`` or ``array<struct<a:int>>``."""
+
+    name: str
+    type: str
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the Glue catalog, reduced to what reading it needs. Names are lower case, as Glue keeps them.
+
+    ``columns`` excludes ``partition_keys``. ``location`` is an ``s3://`` URI. ``table_id`` is stable for the table's
+    life and never reused, so that a grant cannot survive into a new table of the same name.
+    """
+
+    database: str
+    name: str
+    columns: tuple[Column, ...]
+    partition_keys: tuple[Column, ...] = ()
+    location: str = ""
+    input_format: str = ""
+    output_format: str = ""
+    serde: str = ""
+    serde_parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    table_type: str = "EXTERNAL_TABLE"
+    view_text: str = ""
+    comment: str = ""
+    owner: str = ""
+    table_id: str = ""
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """Data columns, then partition keys: the order of ``SELECT *``."""
+        return self.columns + self.partition_keys
+
+
+class AccessMode(Enum):
+    """Who decides about a table (SEMANTICS.md, hybrid access mode)."""
+
+    NONE = "none"
+    LAKE_FORMATION = "lake-formation"
+    IAM = "iam"
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which rows: ``all_rows``, or those for which ANY of ``expressions`` (SQL predicates) is true; none if empty."""
+
+    all_rows: bool
+    expressions: tuple[str, ...] = ()
+
+
+NO_ROWS = RowFilter(all_rows=False)
+ALL_ROWS = RowFilter(all_rows=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TableAccess:
+    """The total answer to "what may this principal do with this table": never optional, empty means nothing.
+
+    ``columns`` are the readable column names in table order (partition keys last), ``actions`` the Lake Formation
+    permissions held on the table (``DESCRIBE``, ``SELECT``, ``INSERT``, ``DELETE``, ``ALTER``, ``DROP``),
+    implied ones included.
+    ``because`` names the grants that determined it.
+    """
+
+    mode: AccessMode
+    actions: frozenset[str]
+    columns: tuple[str, ...]
+    rows: RowFilter
+    because: tuple[str, ...] = ()
+
+    @property
+    def visible(self) -> bool:
+        """Whether listings may show that the table exists."""
+        return bool(self.actions)
+
+
+NO_ACCESS = TableAccess(AccessMode.NONE, frozenset(), (), NO_ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class GovernedTable:
+    """A table together with what one principal may do with it."""
+
+    table: Table
+    access: TableAccess
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One object of a table: its ``s3://`` URI, size in bytes, and the local path that holds exactly its bytes.
+
+    ``partition`` are the values of the table's partition keys for this file, in key order.
+    """
+
+    uri: str
+    size: int
+    path: str
+    partition: tuple[str, ...] = ()
