@@ -1,0 +1,121 @@
+"""Where the server keeps things, and the few facts that are fixed when a data directory is made."""
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+DEFAULT_REGION = "us-east-1"
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+
+
+class ConfigError(Exception):
+    """The data directory or a setting is not usable; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files."""
+
+    account_id: str
+    region: str
+    database_url: str = ""
+
+    def __post_init__(self) -> None:
+        if not _ACCOUNT.fullmatch(self.account_id):
+            raise ConfigError(f"an account id has twelve digits, not {self.account_id!r}")
+        if not _REGION.fullmatch(self.region):
+            raise ConfigError(f"not a region name: {self.region!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class DataDirectory:
+    """The layout of ``--data DIR``. Everything in it is private to the server's operating system user."""
+
+    root: Path
+
+    @property
+    def config_file(self) -> Path:
+        """``config.json``; its presence is what makes a directory a Lakewarden data directory."""
+        return self.root / "config.json"
+
+    @property
+    def key_file(self) -> Path:
+        """The master key ring, mode 0600. Losing it loses every access key; leaking it leaks them."""
+        return self.root / "master.key"
+
+    @property
+    def profile_file(self) -> Path:
+        """The administrator's ready AWS credentials file, mode 0600."""
+        return self.root / "credentials"
+
+    @property
+    def state_url(self) -> str:
+        """SQLAlchemy URL of the embedded state database."""
+        return f"sqlite:///{self.root / 'state.db'}"
+
+    @property
+    def audit_url(self) -> str:
+        """SQLAlchemy URL of the embedded audit database."""
+        return f"sqlite:///{self.root / 'audit.db'}"
+
+    @property
+    def audit_heads(self) -> Path:
+        """Signed heads of the audit chain: the anchor that makes a cut tail visible."""
+        return self.root / "audit-heads.jsonl"
+
+    @property
+    def objects(self) -> Path:
+        """Objects' bytes."""
+        return self.root / "objects"
+
+    @property
+    def spill(self) -> Path:
+        """Temporary files of the engine's workers."""
+        return self.root / "spill"
+
+    def create(self) -> None:
+        """Make the directory, closed to other users. Raises :class:`ConfigError` when it holds a server already."""
+        if self.config_file.exists():
+            raise ConfigError(f"{self.root} is a Lakewarden data directory already")
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
+
+    def load(self) -> Config:
+        """Read ``config.json``; raises :class:`ConfigError` when it is missing or damaged."""
+        try:
+            return Config(**json.loads(self.config_file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{self.root} is no data directory; run: lakewarden init --data {self.root}"
+            ) from None
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{self.config_file} is damaged: {error}") from error
+
+    def save(self, config: Config) -> None:
+        """Write ``config.json``, durably and last: from then on the directory counts as made."""
+        write_private(self.config_file, (json.dumps(asdict(config), indent=2) + "\n").encode())
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        """The layout under ``path``, made absolute."""
+        return cls(path.absolute())
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, all or nothing, and durably."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
