@@ -89,9 +89,7 @@ class DataDirectory:
         try:
             return Config(**json.loads(self.config_file.read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise ConfigError(
-                f"{self.root} is no data directory; run: lakewarden init --data {self.root}"
-            ) from None
+            raise ConfigError(f"{self.root} is no data directory; run: lakewarden init --data {self.root}") from None
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{self.config_file} is damaged: {error}") from error
 

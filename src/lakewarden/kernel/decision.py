@@ -53,9 +53,7 @@ class Decision:
 
     def denial(self, principal_arn: str) -> str:
         """AWS's denial text (IAM User Guide, "Troubleshoot access denied error messages")."""
-        head = (
-            f"User: {principal_arn} is not authorized to perform: {self.action} on resource: {self.resource}"
-        )
+        head = f"User: {principal_arn} is not authorized to perform: {self.action} on resource: {self.resource}"
         layer = (self.layer or Layer.IDENTITY).value
         if self.verdict is Verdict.EXPLICIT_DENY:
             article = "an" if layer[0] in "aeiou" else "a"

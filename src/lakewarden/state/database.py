@@ -108,9 +108,7 @@ class _VersionProbe:
                 self._connection = sqlite3.connect(
                     self._path, timeout=30, isolation_level=None, check_same_thread=False
                 )
-            row = self._connection.execute(
-                "SELECT value FROM state_versions WHERE scope = ?", (scope,)
-            ).fetchone()
+            row = self._connection.execute("SELECT value FROM state_versions WHERE scope = ?", (scope,)).fetchone()
         return 0 if row is None else int(row[0])
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
 from lakewarden.state import Database, Snapshot
 
 
