@@ -1,0 +1,93 @@
+"""The ``lakewarden`` command."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lakewarden.config import DEFAULT_REGION, ConfigError, DataDirectory
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="A governed, audited data lake behind the AWS APIs.")
+audit_app = typer.Typer(no_args_is_help=True, help="Work with the audit log.")
+app.add_typer(audit_app, name="audit")
+
+Data = Annotated[Path, typer.Option("--data", help="The server's data directory.")]
+
+
+def main() -> None:
+    """Entry point of the ``lakewarden`` script."""
+    app()
+
+
+@contextmanager
+def _plain_errors(*kinds: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kinds as error:
+        typer.echo(f"lakewarden: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def init(
+    data: Data,
+    account: Annotated[str, typer.Option(help="Twelve digits; random if not given.")] = "",
+    region: Annotated[str, typer.Option(help="The region that the server answers for.")] = DEFAULT_REGION,
+) -> None:
+    """Make an account with its administrator, and print the administrator's keys, once, as JSON."""
+    from lakewarden.bootstrap import initialise
+
+    with _plain_errors(ConfigError, OSError):
+        administrator = initialise(DataDirectory.at(data), account, region)
+    sys.stdout.write(json.dumps(administrator) + "\n")
+
+
+@app.command()
+def serve(
+    data: Data,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port of every service.")] = 7070,
+) -> None:
+    """Serve every service on one port until SIGTERM or SIGINT."""
+    from lakewarden.serve import serve as run
+
+    with _plain_errors(ConfigError, OSError):
+        run(DataDirectory.at(data), host, port)
+
+
+@app.command()
+def demo(
+    file: Annotated[Path | None, typer.Option(help="A CSV or Parquet file instead of the packaged loans.")] = None,
+    hide: Annotated[str, typer.Option(help="Columns that the limited scientist may not see: COL,COL.")] = "",
+    directory: Annotated[Path | None, typer.Option(help="Where the demo's server keeps its data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove what an earlier demo left, and do nothing else.")
+    ] = False,
+) -> None:
+    """Run the walkthrough: one notebook, two scientists, different columns, and the trail that names them."""
+    from lakewarden.demo import command
+    from lakewarden.demo.errors import DemoError
+
+    place = directory or command.default_directory()
+    hidden = tuple(name.strip() for name in hide.split(",") if name.strip())
+    with _plain_errors(DemoError):
+        if clean:
+            command.clean(place)
+        else:
+            command.demo(place, file, hidden, as_json=as_json)
+
+
+@audit_app.command()
+def verify(data: Data) -> None:
+    """Prove that the audit log is complete, in order and unchanged; name the first broken record if it is not."""
+    from lakewarden.bootstrap import verify_audit
+
+    with _plain_errors(ConfigError):
+        report = verify_audit(DataDirectory.at(data))
+    typer.echo(str(report))
+    raise typer.Exit(0 if report.ok else 1)

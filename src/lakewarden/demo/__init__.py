@@ -1,0 +1,1 @@
+"""``lakewarden demo``: the walkthrough, on real data, through unmodified AWS clients."""

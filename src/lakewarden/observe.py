@@ -1,0 +1,51 @@
+"""Structured logs and Prometheus metrics. Neither ever holds a credential, a query text or a value of the data."""
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """The counters behind ``/_metrics``; one instance per server."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._calls = Counter(
+            "lakewarden_calls", "Answered calls.", ("service", "operation", "code"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "lakewarden_call_seconds",
+            "From arrival to answer.",
+            ("service",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def answered(self, service: str, operation: str, code: str, seconds: float) -> None:
+        """Count one answer; ``code`` is the AWS error code, or ``OK``."""
+        self._calls.labels(service, operation, code).inc()
+        self._seconds.labels(service).observe(seconds)
+
+    def render(self) -> bytes:
+        """The metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+def configure_logs() -> None:
+    """Log JSON lines to standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
