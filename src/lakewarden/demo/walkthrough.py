@@ -44,8 +44,31 @@ class Outcome:
     refusals: tuple[Mapping[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class People:
+    """The two scientists' own access keys, and the bucket that their queries write results to."""
+
+    keys: Mapping[str, Mapping[str, str]]
+    results: str
+
+
 def run(server: RunningServer, dataset: Dataset, progress: Progress) -> Outcome:
     """Do the walkthrough from an empty account; raises :class:`DemoError` when a step does not do what it should."""
+    people = prepare(server, dataset, progress)
+    account = server.administrator["AccountId"]
+    explorations: dict[str, Exploration] = {}
+    for scientist, keys in people.keys.items():
+        progress(f"run the notebook as {scientist}")
+        credentials = take_role(server, account, scientist, keys)
+        explorations[scientist] = explore(_notebook_environment(server, credentials, dataset, people.results))
+    progress("try to read the raw object with the limited scientist's credentials")
+    raw = _raw_object(server, take_role(server, account, LIMITED, people.keys[LIMITED]), dataset)
+    progress("read the audit trail")
+    return Outcome(dataset, explorations, raw, *_audit(_session(server, server.administrator)))
+
+
+def prepare(server: RunningServer, dataset: Dataset, progress: Progress) -> People:
+    """Everything up to the grants: data, table, people, roles, permissions."""
     aws = _session(server, server.administrator)
     account, region = server.administrator["AccountId"], server.administrator["Region"]
     results = f"sagemaker-audit-control-query-results-{region}-{account}"
@@ -54,18 +77,10 @@ def run(server: RunningServer, dataset: Dataset, progress: Progress) -> Outcome:
     progress("create database and table with Athena DDL, register the location")
     _create_table(aws, dataset, results)
     progress("create the group, the users, the policies and the execution roles")
-    people = _create_people(aws, account, results)
+    keys = _create_people(aws, account, results)
     progress("grant all columns to one scientist, a subset to the other")
     _grant(aws, account, dataset)
-    explorations: dict[str, Exploration] = {}
-    for scientist, keys in people.items():
-        progress(f"run the notebook as {scientist}")
-        credentials = take_role(server, account, scientist, keys)
-        explorations[scientist] = explore(_notebook_environment(server, credentials, dataset, results))
-    progress("try to read the raw object with the limited scientist's credentials")
-    raw = _raw_object(server, take_role(server, account, LIMITED, people[LIMITED]), dataset)
-    progress("read the audit trail")
-    return Outcome(dataset, explorations, raw, *_audit(aws))
+    return People(keys, results)
 
 
 def take_role(server: RunningServer, account: str, scientist: str, keys: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,0 +1,131 @@
+"""JSON documents to members and back, by shape: the part that json and rest-json share."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from lakewarden.wire.codecs import scalars
+from lakewarden.wire.codecs.scalars import Malformed
+from lakewarden.wire.errors import SerializationException
+
+_MAX_DEPTH = 100
+
+
+def load(body: bytes) -> Any:
+    """Parse a JSON body; an empty one is an empty object. Raises :class:`SerializationException`."""
+    if not body.strip():
+        return {}
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise SerializationException("The request body is not valid JSON.") from error
+
+
+def parse(shape: StructureShape, document: Any) -> dict[str, Any]:
+    """The members of ``shape`` in ``document``; raises :class:`SerializationException` with the place."""
+    try:
+        members: dict[str, Any] = _parse(shape, document, "", 0)
+    except Malformed as error:
+        raise SerializationException(str(error)) from error
+    return members
+
+
+def dump(shape: Shape | None, members: Mapping[str, Any]) -> bytes:
+    """``members`` as a JSON body."""
+    return json.dumps(_format(shape, members) if shape is not None else {}, separators=(",", ":")).encode()
+
+
+def dump_value(shape: Shape, value: Any) -> bytes:
+    """One value of ``shape`` as JSON text."""
+    return json.dumps(_format(shape, value), separators=(",", ":")).encode()
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse(shape: Shape, value: Any, place: str, depth: int) -> Any:
+    if depth > _MAX_DEPTH:
+        raise Malformed("the body is nested too deeply")
+    if getattr(shape, "is_document_type", False):
+        return value
+    try:
+        if isinstance(shape, StructureShape):
+            return _parse_structure(shape, _expect(value, dict), place, depth)
+        if isinstance(shape, ListShape):
+            items = _expect(value, list)
+            return [_parse(shape.member, item, f"{place}[{at}]", depth + 1) for at, item in enumerate(items)]
+        if isinstance(shape, MapShape):
+            entries = _expect(value, dict)
+            return {key: _parse(shape.value, item, f"{place}.{key}", depth + 1) for key, item in entries.items()}
+        return _parse_scalar(shape, value)
+    except Malformed as error:
+        if place and not str(error).startswith("at "):
+            raise Malformed(f"at {place.lstrip('.')[:200]}: {error}") from error
+        raise
+
+
+def _parse_structure(shape: StructureShape, document: dict[str, Any], place: str, depth: int) -> dict[str, Any]:
+    members = {}
+    for name, member in shape.members.items():
+        value = document.get(member.serialization.get("name", name))
+        if value is not None:
+            members[name] = _parse(member, value, f"{place}.{name}", depth + 1)
+    return members
+
+
+def _parse_scalar(shape: Shape, value: Any) -> Any:
+    kind = shape.type_name
+    if kind in {"string", "char"}:
+        return _expect(value, str)
+    if kind == "boolean":
+        return _expect(value, bool)
+    if kind in {"integer", "long"}:
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        return _expect(value, int)
+    if kind in {"float", "double"}:
+        return scalars.parse_float(value) if isinstance(value, str) else float(_expect(value, (int, float)))
+    if kind == "timestamp":
+        form = scalars.timestamp_format(shape, "unixTimestamp")
+        if isinstance(value, str) and form == "unixTimestamp" and not value[:1].isdigit():
+            raise Malformed("expected a timestamp")
+        return scalars.parse_timestamp(_expect(value, (str, int, float)), form)
+    if kind == "blob":
+        return scalars.parse_blob(_expect(value, str))
+    raise Malformed(f"unknown type {kind}")
+
+
+def _expect(value: Any, kind: type | tuple[type, ...]) -> Any:
+    # bool is an int to Python, but not to AWS.
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        wanted = kind.__name__ if isinstance(kind, type) else " or ".join(one.__name__ for one in kind)
+        raise Malformed(f"expected {wanted}, found {type(value).__name__}")
+    return value
+
+
+def _format(shape: Shape, value: Any) -> Any:
+    if getattr(shape, "is_document_type", False):
+        return value
+    if isinstance(shape, StructureShape):
+        return {
+            member.serialization.get("name", name): _format(member, value[name])
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
+    if isinstance(shape, ListShape):
+        return [_format(shape.member, item) for item in value]
+    if isinstance(shape, MapShape):
+        return {key: _format(shape.value, item) for key, item in value.items()}
+    kind = shape.type_name
+    if kind == "timestamp" and isinstance(value, datetime):
+        return scalars.format_timestamp(value, scalars.timestamp_format(shape, "unixTimestamp"))
+    if kind == "blob":
+        return scalars.format_blob(value)
+    if kind in {"float", "double"} and not math.isfinite(value):
+        return scalars.format_float(value)
+    return value

@@ -1,0 +1,170 @@
+"""What can be wrong with a request before anybody knows what it is for."""
+
+from lakewarden.kernel.errors import AwsError
+
+
+class SerializationException(AwsError):
+    """The body is not what the protocol and the model say."""
+
+    code = "SerializationException"
+
+
+class MalformedQueryString(AwsError):
+    """A query-protocol form that does not parse."""
+
+    code = "MalformedQueryString"
+
+
+class MalformedXML(AwsError):
+    """An XML body that does not parse or does not fit the model (S3)."""
+
+    code = "MalformedXML"
+
+
+class InvalidRequest(AwsError):
+    """An S3 request that misses something or says it wrongly."""
+
+    code = "InvalidRequest"
+
+
+class InvalidArgument(AwsError):
+    """An S3 argument of the wrong form."""
+
+    code = "InvalidArgument"
+
+
+class InvalidURI(AwsError):
+    """A path that is not percent-encoded UTF-8."""
+
+    code = "InvalidURI"
+
+
+class QueryValidationError(AwsError):
+    """ValidationError, as the query services call it."""
+
+    code = "ValidationError"
+
+
+class UnknownOperationException(AwsError):
+    """A JSON target that names no operation of a service here."""
+
+    code = "UnknownOperationException"
+
+
+class InvalidAction(AwsError):
+    """A query action that its service does not have."""
+
+    code = "InvalidAction"
+
+
+class MethodNotAllowed(AwsError):
+    """S3: this resource has no such method."""
+
+    code = "MethodNotAllowed"
+    status = 405
+
+
+class RequestEntityTooLarge(AwsError):
+    """The body is larger than any operation takes."""
+
+    code = "RequestEntityTooLarge"
+    status = 413
+
+
+class MissingAuthenticationToken(AwsError):
+    """A service that knows no anonymous calls was called without a signature."""
+
+    code = "MissingAuthenticationToken"
+    status = 403
+
+
+class IncompleteSignature(AwsError):
+    """The signature's parts are missing or malformed."""
+
+    code = "IncompleteSignature"
+
+
+class AuthorizationHeaderMalformed(AwsError):
+    """The same at S3."""
+
+    code = "AuthorizationHeaderMalformed"
+
+
+class AuthorizationQueryParametersError(AwsError):
+    """A presigned URL whose parameters are malformed."""
+
+    code = "AuthorizationQueryParametersError"
+
+
+class SignatureDoesNotMatch(AwsError):
+    """The signature is not the one that this key makes over this request."""
+
+    code = "SignatureDoesNotMatch"
+    status = 403
+
+
+class RequestTimeTooSkewed(AwsError):
+    """S3: the signing time is more than 15 minutes off."""
+
+    code = "RequestTimeTooSkewed"
+    status = 403
+
+
+class RequestExpired(AwsError):
+    """A presigned URL past its time; S3 says AccessDenied."""
+
+    code = "AccessDenied"
+    status = 403
+
+
+class InvalidAccessKeyId(AwsError):
+    """S3's word for an unknown key."""
+
+    code = "InvalidAccessKeyId"
+    status = 403
+
+
+class InvalidTokenS3(AwsError):
+    """S3's word for a session token that is no good."""
+
+    code = "InvalidToken"
+    status = 400
+
+
+class UnrecognizedClient(AwsError):
+    """The JSON services' word for an unknown key or token."""
+
+    code = "UnrecognizedClientException"
+    status = 400
+
+
+class ExpiredTokenException(AwsError):
+    """The JSON services' word for an expired token."""
+
+    code = "ExpiredTokenException"
+    status = 400
+
+
+class ExpiredTokenS3(AwsError):
+    """S3's status for an expired token is 400."""
+
+    code = "ExpiredToken"
+    status = 400
+
+
+class ContentSha256Mismatch(AwsError):
+    """S3: the body's hash is not the one that was signed."""
+
+    code = "XAmzContentSHA256Mismatch"
+
+
+class BadDigest(AwsError):
+    """S3: the body does not have the checksum that was sent with it."""
+
+    code = "BadDigest"
+
+
+class IncompleteBody(AwsError):
+    """S3: fewer bytes than were announced, or a chunk that breaks off."""
+
+    code = "IncompleteBody"
