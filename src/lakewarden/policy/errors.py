@@ -1,0 +1,14 @@
+"""Why a policy document is refused."""
+
+from lakewarden.kernel.errors import AwsError
+
+
+class MalformedPolicyDocument(AwsError):
+    """The document is not a valid policy; the text begins with the place."""
+
+    code = "MalformedPolicyDocument"
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}" if place else problem)
+        self.place = place
+        self.problem = problem
