@@ -1,0 +1,56 @@
+"""The policies that apply to a principal right now: the identity side of the guard."""
+
+from lakewarden.identity.directory import Directory
+from lakewarden.identity.model import Role, User
+from lakewarden.kernel.call import Principal, PrincipalType
+from lakewarden.kernel.decision import Layer
+from lakewarden.policy import CompiledPolicy, Layers, compile_policy
+
+
+class PrincipalLayers:
+    """Implements :class:`lakewarden.guard.PolicyLayers`."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def layers(self, principal: Principal) -> Layers:
+        """Identity policies, boundary and session policies; nothing at all for strangers and the vanished."""
+        holder = self._holder(principal)
+        if holder is None:
+            return Layers.none()
+        return Layers(
+            identity=self._directory.policies_of(holder),
+            boundary=self._boundary(holder),
+            session=self._session(principal),
+        )
+
+    def _holder(self, principal: Principal) -> User | Role | None:
+        session = principal.session
+        if session is not None and session.role_id:
+            role = self._directory.role(session.role_name)
+            return role if role is not None and role.id == session.role_id else None
+        if principal.type in {PrincipalType.USER, PrincipalType.FEDERATED_USER}:
+            user = self._directory.user(principal.name)
+            same = principal.type is PrincipalType.FEDERATED_USER or (user is not None and user.id == principal.user_id)
+            return user if same else None
+        return None
+
+    def _boundary(self, holder: User | Role) -> CompiledPolicy | None:
+        if not holder.boundary:
+            return None
+        found = self._directory.managed(holder.boundary, Layer.BOUNDARY)
+        # INVARIANT (deny_by_default): a boundary whose policy is gone allows nothing.
+        return found if found is not None else CompiledPolicy(Layer.BOUNDARY, holder.boundary, (), {}, ())
+
+    def _session(self, principal: Principal) -> tuple[CompiledPolicy, ...] | None:
+        session = principal.session
+        federated = principal.type is PrincipalType.FEDERATED_USER
+        if session is None or not (session.policies or session.policy_arns or federated):
+            return None
+        inline = tuple(
+            compile_policy(document, layer=Layer.SESSION, name="inline:session") for document in session.policies
+        )
+        managed = tuple(
+            policy for arn in session.policy_arns if (policy := self._directory.managed(arn, Layer.SESSION)) is not None
+        )
+        return inline + managed

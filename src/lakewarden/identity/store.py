@@ -1,0 +1,116 @@
+"""Where identities are kept: one row an entity, the entity itself as a JSON document."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from lakewarden.identity.model import AccessKey, Entity, User
+from lakewarden.state import METADATA, Database
+
+SCOPE = "identity"
+E = TypeVar("E", bound=Entity)
+
+_entities = sa.Table(
+    "iam_entities",
+    METADATA,
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("folded_name", sa.String(128), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+_keys = sa.Table(
+    "iam_access_keys",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("folded_user", sa.String(64), nullable=False, index=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Entities within one transaction. Names are matched without regard to case, as IAM keeps them unique."""
+
+    connection: sa.Connection
+
+    def get(self, kind: type[E], name: str) -> E | None:
+        """The entity of that name, or None."""
+        text = self.connection.execute(
+            sa.select(_entities.c.document).where(
+                _entities.c.kind == kind.kind, _entities.c.folded_name == name.lower()
+            )
+        ).scalar_one_or_none()
+        return None if text is None else msgspec.json.decode(text, type=kind)
+
+    def all(self, kind: type[E]) -> list[E]:
+        """Every entity of a kind, by name."""
+        rows = self.connection.execute(
+            sa.select(_entities.c.document).where(_entities.c.kind == kind.kind).order_by(_entities.c.folded_name)
+        ).scalars()
+        return [msgspec.json.decode(text, type=kind) for text in rows]
+
+    def members(self, group: str) -> list[User]:
+        """The users in a group."""
+        return [user for user in self.all(User) if group in user.groups]
+
+    def put(self, entity: Entity) -> None:
+        """Insert or replace."""
+        self.delete(entity)
+        self.connection.execute(
+            sa.insert(_entities).values(
+                kind=entity.kind, folded_name=entity.name.lower(), document=msgspec.json.encode(entity).decode()
+            )
+        )
+
+    def delete(self, entity: Entity) -> None:
+        """Remove the row."""
+        self.connection.execute(
+            sa.delete(_entities).where(_entities.c.kind == entity.kind, _entities.c.folded_name == entity.name.lower())
+        )
+
+    def key(self, key_id: str) -> AccessKey | None:
+        """The access key of that id, or None."""
+        text = self.connection.execute(sa.select(_keys.c.document).where(_keys.c.id == key_id)).scalar_one_or_none()
+        return None if text is None else msgspec.json.decode(text, type=AccessKey)
+
+    def keys_of(self, user: str) -> Sequence[AccessKey]:
+        """A user's keys, oldest first."""
+        rows = self.connection.execute(sa.select(_keys.c.document).where(_keys.c.folded_user == user.lower())).scalars()
+        return sorted((msgspec.json.decode(text, type=AccessKey) for text in rows), key=lambda key: key.created)
+
+    def put_key(self, key: AccessKey) -> None:
+        """Insert or replace."""
+        self.delete_key(key.id)
+        self.connection.execute(
+            sa.insert(_keys).values(id=key.id, folded_user=key.user.lower(), document=msgspec.json.encode(key).decode())
+        )
+
+    def delete_key(self, key_id: str) -> None:
+        """Remove the row."""
+        self.connection.execute(sa.delete(_keys).where(_keys.c.id == key_id))
+
+
+class IdentityStore:
+    """Transactions over the identities."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def read(self) -> Iterator[Identities]:
+        """A consistent view."""
+        with self._database.read() as connection:
+            yield Identities(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Identities]:
+        """A durable change; every cached principal is stale from its commit on."""
+        with self._database.write(SCOPE) as connection:
+            yield Identities(connection)
+
+    def version(self) -> int:
+        """Moves with every write."""
+        return self._database.version(SCOPE)
