@@ -1,1 +1,1 @@
-"""The audit context."""
+"""The audit trail: CloudTrail's records in a durable, hash-chained log."""
