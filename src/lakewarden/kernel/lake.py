@@ -71,7 +71,8 @@ class TableAccess:
     ``columns`` are the readable column names in table order (partition keys last), ``actions`` the Lake Formation
     permissions held on the table (``DESCRIBE``, ``SELECT``, ``INSERT``, ``DELETE``, ``ALTER``, ``DROP``),
     implied ones included.
-    ``because`` names the grants that determined it.
+    ``because`` names the grants that determined it. ``described`` are the columns whose names and types may be shown:
+    all of them to who holds a right on the whole table, else those that are readable.
     """
 
     mode: AccessMode
@@ -79,6 +80,7 @@ class TableAccess:
     columns: tuple[str, ...]
     rows: RowFilter
     because: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
 
     @property
     def visible(self) -> bool:
@@ -87,6 +89,20 @@ class TableAccess:
 
 
 NO_ACCESS = TableAccess(AccessMode.NONE, frozenset(), (), NO_ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAccess:
+    """The same for a database: ``actions`` are ``DESCRIBE``, ``CREATE_TABLE``, ``ALTER``, ``DROP``."""
+
+    mode: AccessMode
+    actions: frozenset[str]
+    because: tuple[str, ...] = ()
+
+    @property
+    def visible(self) -> bool:
+        """Whether listings may show that the database exists."""
+        return bool(self.actions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,123 @@
+"""The catalog's tables. It is also the permissions context's view of what exists."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from lakewarden.catalog.model import DatabaseRecord, TableRecord
+from lakewarden.state import METADATA, Database
+
+_databases = sa.Table(
+    "glue_databases",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("created", sa.String(40), nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+_tables = sa.Table(
+    "glue_tables",
+    METADATA,
+    sa.Column("database", sa.String(255), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created", sa.String(40), nullable=False),
+    sa.Column("updated", sa.String(40), nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The catalog within one transaction."""
+
+    connection: sa.Connection
+
+    def database(self, name: str) -> DatabaseRecord | None:
+        """The database, or None."""
+        row = self.connection.execute(sa.select(_databases).where(_databases.c.name == name)).mappings().one_or_none()
+        return None if row is None else DatabaseRecord(**_loaded(row))
+
+    def databases(self) -> list[DatabaseRecord]:
+        """All databases by name."""
+        rows = self.connection.execute(sa.select(_databases).order_by(_databases.c.name)).mappings()
+        return [DatabaseRecord(**_loaded(row)) for row in rows]
+
+    def put_database(self, record: DatabaseRecord) -> None:
+        """Insert or replace."""
+        self.remove_database(record.name)
+        self.connection.execute(
+            sa.insert(_databases).values(
+                name=record.name, id=record.id, created=record.created, document=json.dumps(record.document)
+            )
+        )
+
+    def remove_database(self, name: str) -> None:
+        """Delete the row; its tables have rows of their own."""
+        self.connection.execute(sa.delete(_databases).where(_databases.c.name == name))
+
+    def table(self, database: str, name: str) -> TableRecord | None:
+        """The table, or None."""
+        query = sa.select(_tables).where(_tables.c.database == database, _tables.c.name == name)
+        row = self.connection.execute(query).mappings().one_or_none()
+        return None if row is None else TableRecord(**_loaded(row))
+
+    def tables(self, database: str) -> list[TableRecord]:
+        """A database's tables by name."""
+        query = sa.select(_tables).where(_tables.c.database == database).order_by(_tables.c.name)
+        return [TableRecord(**_loaded(row)) for row in self.connection.execute(query).mappings()]
+
+    def put_table(self, record: TableRecord) -> None:
+        """Insert or replace."""
+        self.remove_table(record.database, record.name)
+        self.connection.execute(
+            sa.insert(_tables).values(
+                database=record.database, name=record.name, id=record.id, version=record.version,
+                created=record.created, updated=record.updated, created_by=record.created_by,
+                document=json.dumps(record.document, default=str),
+            )
+        )  # fmt: skip
+
+    def remove_table(self, database: str, name: str) -> None:
+        """Delete the row."""
+        self.connection.execute(sa.delete(_tables).where(_tables.c.database == database, _tables.c.name == name))
+
+
+class CatalogStore:
+    """Transactions over the catalog."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def read(self) -> Iterator[Entries]:
+        """A consistent view."""
+        with self._database.read() as connection:
+            yield Entries(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Entries]:
+        """A durable change."""
+        with self._database.write("catalog") as connection:
+            yield Entries(connection)
+
+    def has_database(self, name: str) -> bool:
+        """Whether the database exists (the permissions context's CatalogView)."""
+        with self.read() as entries:
+            return entries.database(name) is not None
+
+    def column_names(self, database: str, table: str) -> tuple[str, ...] | None:
+        """The table's columns, partition keys last; None when it does not exist."""
+        with self.read() as entries:
+            found = entries.table(database, table)
+        return None if found is None else tuple(column.name for column in found.table().all_columns)
+
+
+def _loaded(row: sa.RowMapping) -> dict[str, Any]:
+    return {**row, "document": json.loads(row["document"])}

@@ -1,0 +1,201 @@
+"""Grants, registered locations, settings and opt-ins."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from lakewarden.permissions.model import (
+    CatalogResource,
+    ColumnsResource,
+    DatabaseResource,
+    Grant,
+    LocationResource,
+    Registration,
+    Resource,
+    Settings,
+    TableResource,
+)
+from lakewarden.state import METADATA, Database
+
+SCOPE = "permissions"
+_KINDS: dict[str, type[Resource]] = {
+    "catalog": CatalogResource,
+    "columns": ColumnsResource,
+    "database": DatabaseResource,
+    "location": LocationResource,
+    "table": TableResource,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+_grants = sa.Table(
+    "lf_grants",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("principal", sa.String(512), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("database", sa.String(255), nullable=False),
+    sa.Column("table_name", sa.String(255), nullable=False),
+    sa.Column("resource", sa.Text, nullable=False),
+    sa.Column("permissions", sa.Text, nullable=False),
+    sa.Column("grantable", sa.Text, nullable=False),
+    sa.Index("ix_lf_grants_database_table_name", "database", "table_name"),
+)
+_locations = sa.Table(
+    "lf_locations",
+    METADATA,
+    sa.Column("arn", sa.String(1200), primary_key=True),
+    sa.Column("role_arn", sa.Text, nullable=False),
+    sa.Column("hybrid", sa.Boolean, nullable=False),
+    sa.Column("modified", sa.String(40), nullable=False),
+)
+_settings = sa.Table(
+    "lf_settings",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+_opt_ins = sa.Table(
+    "lf_opt_ins",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("principal", sa.String(512), nullable=False, index=True),
+    sa.Column("resource", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Permissions within one transaction."""
+
+    connection: sa.Connection
+
+    def grants_of(self, principal: str) -> list[Grant]:
+        """What a principal holds, in the order of granting."""
+        query = sa.select(_grants).where(_grants.c.principal == principal).order_by(_grants.c.id)
+        return [_grant(row) for row in self.connection.execute(query).mappings()]
+
+    def grants(self) -> list[Grant]:
+        """Every grant."""
+        return [_grant(row) for row in self.connection.execute(sa.select(_grants).order_by(_grants.c.id)).mappings()]
+
+    def put_grant(self, grant: Grant) -> None:
+        """Replace what the principal holds on the very resource; an empty grant is removed."""
+        written = _written(grant.resource)
+        self.connection.execute(
+            sa.delete(_grants).where(_grants.c.principal == grant.principal, _grants.c.resource == written)
+        )
+        if not grant.permissions:
+            return
+        resource = grant.resource
+        self.connection.execute(
+            sa.insert(_grants).values(
+                principal=grant.principal, kind=_NAMES[type(resource)],
+                database=getattr(resource, "database", ""), table_name=getattr(resource, "table", ""),
+                resource=written, permissions=json.dumps(sorted(grant.permissions)),
+                grantable=json.dumps(sorted(grant.grantable)),
+            )
+        )  # fmt: skip
+
+    def drop_grants(self, database: str, table: str | None = None) -> None:
+        """Remove every grant on a table, or on a database and all in it."""
+        query = sa.delete(_grants).where(_grants.c.database == database)
+        if table is not None:
+            query = query.where(_grants.c.table_name == table, _grants.c.kind.in_(("table", "columns")))
+        self.connection.execute(query)
+
+    def location(self, arn: str) -> Registration | None:
+        """A registered location."""
+        row = self.connection.execute(sa.select(_locations).where(_locations.c.arn == arn)).mappings().one_or_none()
+        return None if row is None else Registration(**row)
+
+    def locations(self) -> list[Registration]:
+        """All registered locations."""
+        return [Registration(**row) for row in self.connection.execute(sa.select(_locations)).mappings()]
+
+    def put_location(self, location: Registration) -> None:
+        """Insert or replace."""
+        self.remove_location(location.arn)
+        self.connection.execute(sa.insert(_locations).values(**asdict(location)))
+
+    def remove_location(self, arn: str) -> None:
+        """Delete."""
+        self.connection.execute(sa.delete(_locations).where(_locations.c.arn == arn))
+
+    def settings(self) -> Settings:
+        """The data lake settings."""
+        text = self.connection.execute(sa.select(_settings.c.document)).scalar_one_or_none()
+        if text is None:
+            return Settings()
+        body = json.loads(text)
+        return Settings(tuple(body["administrators"]), body["document"])
+
+    def put_settings(self, settings: Settings) -> None:
+        """Replace the settings."""
+        self.connection.execute(sa.delete(_settings))
+        body = {"administrators": list(settings.administrators), "document": dict(settings.document)}
+        self.connection.execute(sa.insert(_settings).values(id=1, document=json.dumps(body)))
+
+    def opt_ins(self, principal: str | None = None) -> list[tuple[str, Resource]]:
+        """Who has opted in to what."""
+        query = sa.select(_opt_ins.c.principal, _opt_ins.c.resource).order_by(_opt_ins.c.id)
+        if principal is not None:
+            query = query.where(_opt_ins.c.principal == principal)
+        return [(row[0], _read(row[1])) for row in self.connection.execute(query)]
+
+    def opt_in(self, principal: str, resource: Resource) -> None:
+        """Opt a principal in."""
+        self.opt_out(principal, resource)
+        self.connection.execute(sa.insert(_opt_ins).values(principal=principal, resource=_written(resource)))
+
+    def opt_out(self, principal: str, resource: Resource) -> None:
+        """Undo an opt-in."""
+        self.connection.execute(
+            sa.delete(_opt_ins).where(_opt_ins.c.principal == principal, _opt_ins.c.resource == _written(resource))
+        )
+
+
+class PermissionStore:
+    """Transactions over the permissions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @contextmanager
+    def read(self) -> Iterator[Records]:
+        """A consistent view."""
+        with self._database.read() as connection:
+            yield Records(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Records]:
+        """A durable change; in force for the next decision anywhere."""
+        with self._database.write(SCOPE) as connection:
+            yield Records(connection)
+
+    def version(self) -> int:
+        """Moves with every write."""
+        return self._database.version(SCOPE)
+
+
+def _written(resource: Resource) -> str:
+    return json.dumps({"kind": _NAMES[type(resource)], **asdict(resource)}, sort_keys=True)
+
+
+def _read(text: str) -> Resource:
+    body = json.loads(text)
+    kind = _KINDS[body.pop("kind")]
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+    return kind(**fields)
+
+
+def _grant(row: sa.RowMapping) -> Grant:
+    return Grant(
+        row["principal"],
+        _read(row["resource"]),
+        frozenset(json.loads(row["permissions"])),
+        frozenset(json.loads(row["grantable"])),
+    )
