@@ -184,7 +184,8 @@ class PlannedScan:
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
-    """The statement that may run: engine SQL that names nothing but ``scans``, and the output column names."""
+    """The statement that may run: engine SQL that names nothing but ``scans``, and the names of its output columns."""
 
     sql: str
     scans: tuple[PlannedScan, ...]
+    columns: tuple[str, ...]
