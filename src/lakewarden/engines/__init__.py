@@ -1,1 +1,1 @@
-"""The engines context."""
+"""Adapters behind ``query.ports.Engine``."""

@@ -46,9 +46,7 @@ class Engine(Protocol):
     ``cancelled`` is set (under a second). Leaving the context frees the worker, whatever is left unread.
     """
 
-    def run(
-        self, sql: str, scans: Sequence[Scan], cancelled: Event
-    ) -> AbstractContextManager[EngineResult]: ...
+    def run(self, sql: str, scans: Sequence[Scan], cancelled: Event) -> AbstractContextManager[EngineResult]: ...
 
 
 class Lake(Protocol):

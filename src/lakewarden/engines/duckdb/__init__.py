@@ -1,0 +1,5 @@
+"""DuckDB in locked-down worker processes."""
+
+from lakewarden.engines.duckdb.pool import DuckDbEngine, Limits
+
+__all__ = ["DuckDbEngine", "Limits"]

@@ -1,0 +1,138 @@
+"""The worker process: one locked DuckDB instance per query, made ready before the query comes.
+
+Run as ``python -m lakewarden.engines.duckdb.worker``; the settings come as the first message on standard input.
+"""
+
+import io
+import os
+import sys
+from typing import BinaryIO
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from lakewarden.engines.duckdb import confine
+from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
+from lakewarden.engines.duckdb.values import JAVA_DOUBLE, java_double, text_sql
+
+_BATCH_ROWS = 20_000
+_SYSTEM_READS = [
+    "/dev/urandom",
+    "/dev/null",
+    "/proc/meminfo",
+    "/proc/self",
+    "/sys/devices/system/cpu",
+    "/sys/fs/cgroup",
+    "/usr/share/zoneinfo",
+]
+
+
+def main() -> None:
+    """Serve queries from standard input until it closes."""
+    confine.die_with_parent()
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # Nothing that a library prints may get into the protocol.
+    os.dup2(2, 1)
+    settings = msgspec.msgpack.decode(_message(source), type=Settings)
+    confine.limit_resources(settings.memory_bytes)
+    _warm_up(settings)
+    confined = confine.confine([settings.objects, *_SYSTEM_READS], [settings.spill])
+    _send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
+    while True:
+        connection = _ready(settings)
+        body = _message(source)
+        if not body:
+            return
+        _answer(connection, msgspec.msgpack.decode(body, type=Request), sink)
+        connection.close()
+
+
+def _warm_up(settings: Settings) -> None:
+    """Run one query of every kind of value, so that all that is loaded lazily is loaded before the wall goes up."""
+    connection = _ready(settings)
+    statement = "SELECT 1 AS a, 1e300 AS b, [DATE '2020-01-01'] AS c, now() AS d, 'x' AS e, 1.5 AS f"
+    _answer(connection, Request(sql=statement, scans=(), paths=()), io.BytesIO())
+    connection.close()
+
+
+def _ready(settings: Settings) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": str(settings.threads),
+            "memory_limit": f"{settings.memory_bytes}B",
+            "temp_directory": settings.spill,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allow_unsigned_extensions": "false",
+            "python_enable_replacements": "false",
+        },
+    )
+    connection.create_function(JAVA_DOUBLE, java_double, ["DOUBLE"], "VARCHAR")
+    return connection
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -> None:
+    # INVARIANT (least_reach): exactly this query's files, nothing else, and no way back.
+    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
+    connection.execute(f"SET allowed_paths = [{listed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> None:
+    try:
+        _lock(connection, request.paths)
+        for scan in request.scans:
+            kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
+            connection.execute(f'CREATE {kind} "{scan.relation}" AS {scan.select}')
+        described = connection.execute(f"DESCRIBE {request.sql}").fetchall()
+        types = tuple(str(row[1]) for row in described)
+        names = [f"c{number}" for number in range(len(types))]
+        items = ", ".join(f"{text_sql(name, kind)} AS {name}" for name, kind in zip(names, types, strict=True))
+        statement = f"SELECT {items} FROM ({request.sql}) AS q({', '.join(names)})"  # noqa: S608 - the gate has passed it
+        reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
+        batches = iter(reader)
+        first = next(batches, None)
+    except duckdb.Error as error:
+        _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
+        return
+    _send(sink, msgspec.msgpack.encode(Reply(types=types)))
+    try:
+        while first is not None:
+            _send(sink, _ipc(first))
+            first = next(batches, None)
+    except duckdb.Error as error:
+        _send(sink, b"")
+        _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
+        return
+    _send(sink, b"")
+    _send(sink, msgspec.msgpack.encode(Reply()))
+
+
+def _ipc(batch: pa.RecordBatch) -> bytes:
+    buffer = pa.BufferOutputStream()
+    with pa.ipc.new_stream(buffer, batch.schema) as writer:
+        writer.write_batch(batch)
+    return buffer.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _message(source: BinaryIO) -> bytes:
+    """The next message; empty when the server has closed the pipe."""
+    head = source.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return b""
+    return source.read(LENGTH.unpack(head)[0])
+
+
+def _send(sink: BinaryIO, body: bytes) -> None:
+    sink.write(LENGTH.pack(len(body)))
+    sink.write(body)
+    sink.flush()
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)
