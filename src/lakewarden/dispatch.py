@@ -114,5 +114,6 @@ class Dispatcher:
     def _authorize_and_run(self, call: Call, operation: Operation) -> Mapping[str, Any] | Answer:
         authorized: AuthorizedCall = self._guard.authorize(call, operation)
         result = operation.handler(authorized)
-        assert not inspect.isawaitable(result), f"{operation.name}: a plain handler returned an awaitable"
+        if inspect.isawaitable(result):
+            raise TypeError(f"{operation.name}: a plain handler returned an awaitable")
         return result

@@ -5,7 +5,9 @@ import socket
 import sys
 
 import uvicorn
+import uvloop
 
+from lakewarden.app import App
 from lakewarden.bootstrap import build
 from lakewarden.config import DataDirectory
 from lakewarden.observe import configure_logs
@@ -22,36 +24,33 @@ def serve(directory: DataDirectory, host: str, port: int) -> None:
         # Built only once the port is ours, so that a second server on it fails before it touches the data.
         server = build(directory)
         try:
-            uvloop_run(server.app, listener)
+            _listen(server.app, listener)
         finally:
             server.close()
 
 
-def uvloop_run(app: uvicorn._types.ASGI3Application, listener: socket.socket) -> None:
+def _listen(app: App, listener: socket.socket) -> None:
     """Serve ``app`` on ``listener`` with uvloop and httptools, and print one line when ready."""
-    import uvloop
-
     config = uvicorn.Config(
-        app,
+        app,  # type: ignore[arg-type]  # uvicorn's ASGI type spells out every message as a TypedDict
         http="httptools",
         lifespan="off",
         access_log=False,
         server_header=False,
-        date_header=True,
         log_level="warning",
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=75,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(uvicorn.Server(config), listener))
+        runner.run(_Server(config).serve(sockets=[listener]))
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.005)
-    if server.started:
-        host, port = listener.getsockname()[:2]
-        sys.stdout.write(f"Lakewarden is ready on http://{host}:{port}\n")
-        sys.stdout.flush()
-    await serving
+class _Server(uvicorn.Server):
+    """Says that it is ready once it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            sys.stdout.write(f"Lakewarden is ready on http://{host}:{port}\n")
+            sys.stdout.flush()

@@ -1,1 +1,1 @@
-"""The query context."""
+"""Athena: executions, workgroups, results."""

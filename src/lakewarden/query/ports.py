@@ -79,6 +79,10 @@ class ResultStore(Protocol):
         """Raise AccessDenied unless the caller may put objects at ``uri`` (before any data is read)."""
         ...
 
+    def may_read(self, call: Call, uri: str) -> None:
+        """Raise AccessDenied unless the caller may get the object at ``uri``."""
+        ...
+
     def write(self, call: Call, uri: str, chunks: Iterator[bytes]) -> int:
         """Store durably, all or nothing; answers the size in bytes."""
         ...

@@ -12,6 +12,8 @@ from lakewarden.query.ports import Scan
 from lakewarden.sql import formats
 from lakewarden.sql.hive_types import UnknownType, duckdb_type
 
+_NEVER = "\x01\x02 no field reads like this \x02\x01"
+
 
 def scan_request(scan: Scan) -> ScanRequest:
     """The relation of one scan; raises :class:`QueryFailed` for a format that is not read here."""
@@ -84,10 +86,10 @@ def _csv(scan: Scan, columns: Sequence[Column], separator: str, quote: str, esca
         table.parameters.get("skip.header.line.count") or table.serde_parameters.get("skip.header.line.count") or "0"
     )
     declared = ", ".join(f"{text(column.name)}: 'VARCHAR'" for column in table.columns)
-    null = "" if as_text else table.serde_parameters.get("serialization.null.format", "\\N")
+    null = _NEVER if as_text else table.serde_parameters.get("serialization.null.format", "\\N")
     options = (
         f"columns={{{declared}}}, auto_detect=false, header=false, skip={int(skipped) if skipped.isdigit() else 0}, "
-        f"delim={text(separator)}, quote={text(quote)}, escape={text(escape)}, nullstr={text(null or chr(0))}, "
+        f"delim={text(separator)}, quote={text(quote)}, escape={text(escape)}, nullstr={text(null or _NEVER)}, "
         f"strict_mode=false, null_padding=true, parallel=false, max_line_size=16777216"
     )
     names = {column.name for column in table.columns}

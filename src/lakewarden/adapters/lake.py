@@ -1,0 +1,155 @@
+"""``query.ports.Lake``: the catalog as one caller may see it, through Athena."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lakewarden.catalog.errors import AlreadyExistsException, EntityNotFoundException, InsufficientPermissions
+from lakewarden.catalog.service import CatalogService
+from lakewarden.guard import Access, Guard
+from lakewarden.kernel.arn import Arn, s3
+from lakewarden.kernel.call import Call
+from lakewarden.kernel.lake import AccessMode, Column, DataFile, GovernedTable, Table
+from lakewarden.query.errors import QueryFailed
+from lakewarden.sql.model import CreateDatabase, CreateTable, TableRef
+from lakewarden.storage.service import StorageService, split_uri
+
+FORWARDED = {"aws:CalledVia": ("athena.amazonaws.com",), "aws:ViaAWSService": "true"}
+"""The context of what Athena asks in its caller's name (IAM User Guide, "Forward access sessions")."""
+
+
+class GovernedLake:
+    """Asks IAM (as Athena does, in the caller's name) and Lake Formation for everything that a query touches."""
+
+    def __init__(
+        self, catalog: CatalogService, storage: StorageService, guard: Guard, account: str, region: str
+    ) -> None:
+        self._catalog = catalog
+        self._storage = storage
+        self._guard = guard
+        self._account = account
+        self._region = region
+
+    def database_names(self, call: Call) -> Sequence[str]:
+        """The databases that the caller may see."""
+        self._require(call, "glue:GetDatabases", "catalog")
+        return [database.name for database in self._catalog.databases(call.principal)]
+
+    def table_names(self, call: Call, database: str) -> Sequence[str]:
+        """The tables that the caller may see; none of a database that is hidden or absent."""
+        database = database.lower()
+        self._require(call, "glue:GetTables", "catalog", f"database/{database}")
+        try:
+            return [governed.table.name for governed, _ in self._catalog.tables(call.principal, database)]
+        except (InsufficientPermissions, EntityNotFoundException):
+            raise QueryFailed(f"SCHEMA_NOT_FOUND: Schema '{database}' does not exist", 2, 1004) from None
+
+    def table(self, call: Call, database: str, name: str) -> GovernedTable | None:
+        """The table with what the caller may do; None alike for hidden, absent and not allowed by IAM."""
+        resources = ("catalog", f"database/{database}", f"table/{database}/{name}")
+        if not all(self._allowed(call, "glue:GetTable", resource) for resource in resources):
+            return None
+        found = self._catalog.find(call.principal, database, name)
+        if found is None or not found.access.columns:
+            return found
+        return found if self._may_read(call, found) else None
+
+    def _may_read(self, call: Call, governed: GovernedTable) -> bool:
+        """Lake Formation vends access to who may lakeformation:GetDataAccess; in hybrid mode IAM on S3 decides alone."""
+        if governed.access.mode is AccessMode.LAKE_FORMATION:
+            return self._guard.check(call, Access("lakeformation:GetDataAccess", "*", FORWARDED)).allowed
+        bucket, prefix = split_uri(governed.table.location)
+        policy = self._storage.policy(bucket)
+        prefix = prefix.rstrip("/")
+        return all(
+            self._guard.check(call, Access(action, s3(resource), {**context, **FORWARDED}, policy)).allowed
+            for action, resource, context in (
+                ("s3:GetObject", f"{bucket}/{prefix}/*" if prefix else f"{bucket}/*", {}),
+                ("s3:ListBucket", bucket, {"s3:prefix": prefix}),
+            )
+        )
+
+    def files(self, table: Table) -> Sequence[DataFile]:
+        """The table's objects."""
+        return self._storage.files_under(table.location) if table.location else ()
+
+    def create_database(self, call: Call, statement: CreateDatabase) -> None:
+        """CREATE DATABASE."""
+        self._require(call, "glue:CreateDatabase", "catalog", f"database/{statement.name}")
+        document = {
+            "Name": statement.name,
+            "Description": statement.comment,
+            "Parameters": dict(statement.properties),
+            **({"LocationUri": statement.location} if statement.location else {}),
+        }
+        try:
+            self._catalog.create_database(call.principal, document)
+        except AlreadyExistsException:
+            if not statement.if_not_exists:
+                raise
+
+    def drop_database(self, call: Call, name: str, *, if_exists: bool, cascade: bool) -> None:
+        """DROP DATABASE; without CASCADE only an empty one."""
+        self._require(call, "glue:DeleteDatabase", "catalog", f"database/{name}")
+        try:
+            if not cascade and self._catalog.tables(call.principal, name):
+                raise QueryFailed(f"FAILED: Database {name} is not empty. One or more tables exist.", 2, 1301)
+            self._catalog.delete_database(call.principal, name)
+        except EntityNotFoundException:
+            if not if_exists:
+                raise
+
+    def create_table(self, call: Call, statement: CreateTable) -> None:
+        """CREATE EXTERNAL TABLE."""
+        database, name = statement.table.key
+        self._require(call, "glue:CreateTable", "catalog", f"database/{database}", f"table/{database}/{name}")
+        try:
+            self._catalog.create_table(call.principal, database, table_input(statement))
+        except AlreadyExistsException:
+            if not statement.if_not_exists:
+                raise
+
+    def drop_table(self, call: Call, table: TableRef, *, if_exists: bool) -> None:
+        """DROP TABLE."""
+        database, name = table.key
+        self._require(call, "glue:DeleteTable", "catalog", f"database/{database}", f"table/{database}/{name}")
+        try:
+            self._catalog.delete_table(call.principal, database, name)
+        except (EntityNotFoundException, InsufficientPermissions):
+            if not if_exists:
+                raise
+
+    def _require(self, call: Call, action: str, *resources: str) -> None:
+        for resource in resources:
+            self._guard.require(call, self._access(action, resource))
+
+    def _allowed(self, call: Call, action: str, resource: str) -> bool:
+        return self._guard.check(call, self._access(action, resource)).allowed
+
+    def _access(self, action: str, resource: str) -> Access:
+        arn = str(Arn("glue", self._region, self._account, resource))
+        return Access(action, arn, FORWARDED)
+
+
+def table_input(statement: CreateTable) -> dict[str, Any]:
+    """Glue's TableInput of a CREATE TABLE statement."""
+    return {
+        "Name": statement.table.name,
+        "Description": statement.comment,
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": dict(statement.parameters),
+        "PartitionKeys": [_column(one) for one in statement.partition_keys],
+        "StorageDescriptor": {
+            "Columns": [_column(one) for one in statement.columns],
+            "Location": statement.location,
+            "InputFormat": statement.input_format,
+            "OutputFormat": statement.output_format,
+            "SerdeInfo": {
+                "SerializationLibrary": statement.serde,
+                "Parameters": dict(statement.serde_parameters),
+            },
+        },
+    }
+
+
+def _column(column: Column) -> dict[str, str]:
+    return {"Name": column.name, "Type": column.type, **({"Comment": column.comment} if column.comment else {})}

@@ -1,0 +1,60 @@
+"""``query.ports.ResultStore``: results in S3, written and read with the caller's own rights."""
+
+from collections.abc import Iterator
+
+from lakewarden.adapters.lake import FORWARDED
+from lakewarden.guard import Access, Guard
+from lakewarden.kernel.arn import s3
+from lakewarden.kernel.call import Call
+from lakewarden.query.errors import QueryFailed
+from lakewarden.storage.errors import NoSuchBucket, NoSuchKey
+from lakewarden.storage.service import Attributes, StorageService, split_uri
+
+_DEFAULT_PREFIX = "aws-athena-query-results-"
+
+
+class OwnedResults:
+    """Results are objects that belong to whoever ran the query."""
+
+    def __init__(self, storage: StorageService, guard: Guard, account: str, region: str) -> None:
+        self._storage = storage
+        self._guard = guard
+        self._account = account
+        self._region = region
+
+    def may_write(self, call: Call, uri: str) -> None:
+        """Raise unless the caller may put objects there. The default bucket is made when it is first needed."""
+        bucket, key = split_uri(uri)
+        self._guard.require(
+            call, Access("s3:PutObject", s3(f"{bucket}/{key}"), FORWARDED, self._storage.policy(bucket))
+        )
+        if self._storage.find_bucket(bucket) is None:
+            if bucket != f"{_DEFAULT_PREFIX}{self._account}-{self._region}":
+                raise QueryFailed("Unable to verify/create output bucket " + bucket, 2, 1301)
+            self._guard.require(call, Access("s3:CreateBucket", s3(bucket), FORWARDED))
+            self._storage.create_bucket(bucket, self._region)
+
+    def may_read(self, call: Call, uri: str) -> None:
+        """Raise unless the caller may get the object."""
+        bucket, key = split_uri(uri)
+        self._guard.require(
+            call, Access("s3:GetObject", s3(f"{bucket}/{key}"), FORWARDED, self._storage.policy(bucket))
+        )
+
+    def write(self, call: Call, uri: str, chunks: Iterator[bytes]) -> int:
+        """Store durably, all or nothing; answers the size in bytes."""
+        bucket, key = split_uri(uri)
+        self.may_write(call, uri)
+        kind = "text/csv" if key.endswith(".csv") else "application/octet-stream"
+        attributes = Attributes(content_type=kind, owner=call.principal.grantee_arn)
+        return self._storage.put(bucket, key, chunks, attributes).size
+
+    def read(self, call: Call, uri: str, start: int, length: int) -> bytes:
+        """Bytes of the object, fewer at its end."""
+        bucket, key = split_uri(uri)
+        self.may_read(call, uri)
+        try:
+            stored = self._storage.get(bucket, key)
+        except (NoSuchBucket, NoSuchKey):
+            raise NoSuchKey("The query's result is not there any more.") from None
+        return self._storage.read(stored, start, length)

@@ -1,0 +1,329 @@
+"""Athena: starts, watches, stops and remembers executions."""
+
+import asyncio
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Event
+
+import msgspec
+import structlog
+
+from lakewarden.guard import Access, Authorizer
+from lakewarden.kernel.arn import Arn
+from lakewarden.kernel.call import Call, Principal
+from lakewarden.kernel.clock import Clock
+from lakewarden.kernel.errors import AwsError
+from lakewarden.query.errors import InvalidRequestException, QueryCancelled, QueryFailed
+from lakewarden.query.model import Caller, Execution, Failure, Statistics, WorkGroup
+from lakewarden.query.ports import AccessAudit, ResultColumn, ResultStore
+from lakewarden.query.results import Page, columns_of, read_csv_page
+from lakewarden.query.run import Progress, Runner
+from lakewarden.query.scheduler import Scheduler
+from lakewarden.query.store import QueryStore
+
+PRIMARY = "primary"
+_REMEMBERED = 256
+_LONGEST_SQL = 262_144
+_log = structlog.get_logger("lakewarden.query")
+Allowed = Callable[[Principal, datetime], bool]
+
+
+@dataclass(slots=True)
+class _Live:
+    """A query that has not ended, or has just ended. Watchers are told of every change of state."""
+
+    execution: Execution
+    cancelled: Event = field(default_factory=Event)
+    progress: Progress = field(default_factory=Progress)
+    watchers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=set)
+
+
+class QueryService:
+    """The executions of one account. ``may_act`` says whether a stored principal's session still holds."""
+
+    def __init__(
+        self,
+        store: QueryStore,
+        runner: Runner,
+        results: ResultStore,
+        audit: AccessAudit,
+        authorizer: Authorizer,
+        scheduler: Scheduler,
+        may_act: Allowed,
+        account: str,
+        region: str,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._runner = runner
+        self._results = results
+        self._audit = audit
+        self._authorizer = authorizer
+        self._scheduler = scheduler
+        self._may_act = may_act
+        self._account = account
+        self._region = region
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._live: OrderedDict[str, _Live] = OrderedDict()
+
+    def recover(self) -> None:
+        """After a restart: what had not ended has failed, visibly; and the workgroup ``primary`` exists."""
+        with self._store.write() as records:
+            for execution in records.unfinished():
+                reason = "GENERIC_INTERNAL_ERROR: The server was restarted while the query waited or ran"
+                records.put(
+                    msgspec.structs.replace(
+                        execution, state="FAILED", reason=reason, completed=self._now(), failure=Failure(1, 401, reason)
+                    )
+                )
+            if records.workgroup(PRIMARY) is None:
+                records.put_workgroup(WorkGroup(name=PRIMARY, created=self._now()))
+
+    # Executions
+
+    def start(self, call: Call) -> str:
+        """StartQueryExecution: durable when it answers."""
+        params = call.params
+        if len(params["QueryString"].encode()) > _LONGEST_SQL:
+            raise InvalidRequestException("The query string is longer than 262144 bytes.")
+        group = self.workgroup(params.get("WorkGroup") or PRIMARY)
+        if not group.enabled:
+            raise InvalidRequestException(f"WorkGroup {group.name} is disabled.")
+        owner, token = call.principal.grantee_arn, params.get("ClientRequestToken") or ""
+        context = params.get("QueryExecutionContext") or {}
+        if (context.get("Catalog") or "AwsDataCatalog").lower() != "awsdatacatalog":
+            raise InvalidRequestException(f"Catalog {context['Catalog']} was not found.")
+        execution_id = str(uuid.uuid4())
+        execution = Execution(
+            id=execution_id,
+            owner=owner,
+            workgroup=group.name,
+            sql=params["QueryString"],
+            database=(context.get("Database") or "default").lower(),
+            output=self._output(call, group, execution_id),
+            submitted=call.at.isoformat(),
+            caller=Caller.of(call),
+            token=token,
+        )
+        with self._store.write() as records:
+            before = records.by_token(owner, token) if token else None
+            if before is not None:
+                if before.sql != execution.sql:
+                    raise InvalidRequestException("Idempotent parameters do not match")
+                return before.id
+            records.put(execution)
+        live = _Live(execution)
+        with self._lock:
+            self._live[execution_id] = live
+            self._forget()
+        self._scheduler.submit(owner, lambda: self._work(live))
+        return execution_id
+
+    def _output(self, call: Call, group: WorkGroup, execution_id: str) -> str:
+        asked = (call.params.get("ResultConfiguration") or {}).get("OutputLocation") or ""
+        staging = group.output if group.enforced and group.output else asked or group.output
+        if not staging:
+            person = call.principal.grantee_arn.rpartition("/")[2]
+            staging = f"s3://aws-athena-query-results-{self._account}-{self._region}/{person}/"
+        if not staging.startswith("s3://") or len(staging) > 900:
+            raise InvalidRequestException("outputLocation is not a valid S3 path.")
+        first = call.params["QueryString"].lstrip().split(None, 1)
+        utility = bool(first) and first[0].upper() in {"CREATE", "DROP", "SHOW", "DESCRIBE", "DESC", "ALTER", "MSCK"}
+        return f"{staging.rstrip('/')}/{execution_id}.{'txt' if utility else 'csv'}"
+
+    def _work(self, live: _Live) -> None:
+        """Run a queued execution to its end, on a scheduler's thread."""
+        execution = live.execution
+        began = self._clock()
+        queue_ms = _ms(began, datetime.fromisoformat(execution.submitted))
+        call = execution.caller.call(began, "StartQueryExecution", {})
+        state, failure = "SUCCEEDED", None
+        try:
+            if live.cancelled.is_set():
+                raise QueryCancelled
+            if not self._may_act(call.principal, began):
+                raise QueryFailed("The security token of the caller has expired or was revoked", 2, 1301)
+            self._change(live, msgspec.structs.replace(execution, state="RUNNING"))
+            self._runner.run(execution, call, live.progress, live.cancelled)
+        except QueryCancelled:
+            state = "CANCELLED"
+        except QueryFailed as error:
+            state, failure = "FAILED", Failure(error.category, error.error_type, error.text)
+        except Exception:  # noqa: BLE001 - whatever broke ends this query visibly, and no other
+            _log.exception("a query failed on our side", query_id=execution.id)
+            text = "GENERIC_INTERNAL_ERROR: Internal error"
+            state, failure = "FAILED", Failure(1, 401, text)
+        self._finish(live, call, state, failure, queue_ms, began)
+
+    def _finish(
+        self, live: _Live, call: Call, state: str, failure: Failure | None, queue_ms: int, began: datetime
+    ) -> None:
+        progress, ended = live.progress, self._clock()
+        total = _ms(ended, datetime.fromisoformat(live.execution.submitted))
+        engine = progress.engine_ms or _ms(ended, began)
+        reason = failure.message if failure is not None else "Query cancelled by user" if state == "CANCELLED" else ""
+        done = msgspec.structs.replace(
+            live.execution,
+            state=state,
+            reason=reason,
+            failure=failure,
+            completed=ended.isoformat(),
+            kind=progress.kind,
+            substatement=progress.substatement,
+            statistics=Statistics(queue_ms, progress.planning_ms, engine, 1, total, progress.scanned_bytes),
+        )
+        details: dict[str, object] = {
+            "queryId": done.id,
+            "state": state,
+            "statementType": progress.kind,
+            "tables": progress.tables,
+            "rows": progress.rows,
+            "bytes": progress.bytes_written,
+            "scannedBytes": progress.scanned_bytes,
+            "outputLocation": done.output,
+        }
+        if reason:
+            details["error"] = reason
+        try:
+            self._audit.outcome(call, done.id, details)
+        except AwsError as error:
+            # INVARIANT (no_answer_without_audit): a result whose outcome could not be recorded is not handed out.
+            done = msgspec.structs.replace(
+                done, state="FAILED", reason=error.message, failure=Failure(1, 401, error.message)
+            )
+        with self._store.write() as records:
+            records.put(done)
+        self._change(live, done)
+
+    def _change(self, live: _Live, execution: Execution) -> None:
+        with self._lock:
+            live.execution = execution
+            watchers = list(live.watchers)
+        for loop, event in watchers:
+            loop.call_soon_threadsafe(event.set)
+
+    def _forget(self) -> None:
+        """Keep the newest executions in memory; those that have not ended are always kept."""
+        for execution_id in [one for one, live in self._live.items() if live.execution.final]:
+            if len(self._live) <= _REMEMBERED:
+                return
+            del self._live[execution_id]
+
+    async def watch(self, call: Call, execution_id: str, patience: float) -> Execution:
+        """GetQueryExecution: on a query that has not ended, wait up to ``patience`` seconds for the end."""
+        live = self._live.get(execution_id)
+        if live is None:
+            return await asyncio.to_thread(self.execution, call, execution_id)
+        self._check_owner(call, live.execution)
+        watcher = (asyncio.get_running_loop(), asyncio.Event())
+        with self._lock:
+            live.watchers.add(watcher)
+        try:
+            deadline = watcher[0].time() + patience
+            while not live.execution.final and (left := deadline - watcher[0].time()) > 0:
+                try:
+                    await asyncio.wait_for(watcher[1].wait(), left)
+                except TimeoutError:
+                    break
+                watcher[1].clear()
+        finally:
+            with self._lock:
+                live.watchers.discard(watcher)
+        return live.execution
+
+    def execution(self, call: Call, execution_id: str) -> Execution:
+        """An execution that the caller may see; raises InvalidRequestException alike for hidden and absent ones."""
+        live = self._live.get(execution_id)
+        if live is not None:
+            found: Execution | None = live.execution
+        else:
+            with self._store.read() as records:
+                found = records.execution(execution_id)
+        if found is None:
+            raise _not_found(execution_id)
+        self._check_owner(call, found)
+        return found
+
+    def _check_owner(self, call: Call, execution: Execution) -> None:
+        """INVARIANT (non_interference): history and results are private to who ran the query, unless a policy says else."""
+        if execution.owner != call.principal.grantee_arn and not self._may_see_others(call, execution.workgroup):
+            raise _not_found(execution.id)
+
+    def _may_see_others(self, call: Call, workgroup: str) -> bool:
+        return self._authorizer.check(call, Access("lakewarden:ReadOthersQueries", self.arn(workgroup))).allowed
+
+    def stop(self, call: Call, execution_id: str) -> None:
+        """StopQueryExecution; a query that has ended stays as it is."""
+        execution = self.execution(call, execution_id)
+        live = self._live.get(execution.id)
+        if live is not None:
+            live.cancelled.set()
+
+    def listed(self, call: Call, workgroup: str, offset: int, limit: int) -> list[str]:
+        """ListQueryExecutions: the caller's own, or all with the right to see others'."""
+        self.workgroup(workgroup)
+        owner = None if self._may_see_others(call, workgroup) else call.principal.grantee_arn
+        with self._store.read() as records:
+            return records.listed(workgroup, owner, offset, limit)
+
+    def results(
+        self, call: Call, execution: Execution, offset: int, limit: int
+    ) -> tuple[tuple[ResultColumn, ...], Page]:
+        """A page of a result, read with the caller's own rights. Offset 0 begins with a DML result's header."""
+        if execution.state != "SUCCEEDED":
+            raise InvalidRequestException(f"Query has not yet finished. Current state: {execution.state}")
+        live = self._live.get(execution.id)
+        if live is not None and live.progress.complete and offset == 0:
+            # The rows are the stored object's; the right to read that is asked for all the same.
+            self._results.may_read(call, execution.output)
+            rows = tuple(live.progress.first_rows)
+            if execution.kind == "DML":
+                rows = (tuple(column.name for column in live.progress.columns), *rows)
+            if len(rows) <= limit:
+                return live.progress.columns, Page(rows, None)
+        body = self._results.read(call, f"{execution.output}.metadata", 0, 1 << 22)
+        columns = columns_of(body)
+        if execution.kind != "DML":
+            text = self._results.read(call, execution.output, 0, 1 << 24).decode()
+            lines = [tuple(line.split("\t")) for line in text.splitlines()]
+            page = lines[offset : offset + limit]
+            end = offset + limit
+            return columns, Page(tuple(page), end if end < len(lines) else None)
+        return columns, read_csv_page(
+            lambda start, length: self._results.read(call, execution.output, start, length), offset, limit
+        )
+
+    # Workgroups
+
+    def arn(self, workgroup: str) -> str:
+        """A workgroup's ARN."""
+        return str(Arn("athena", self._region, self._account, f"workgroup/{workgroup}"))
+
+    def workgroup(self, name: str) -> WorkGroup:
+        """The workgroup; raises InvalidRequestException."""
+        with self._store.read() as records:
+            found = records.workgroup(name)
+        if found is None:
+            raise InvalidRequestException(f"WorkGroup {name} is not found.")
+        return found
+
+    def workgroups(self) -> list[WorkGroup]:
+        """All workgroups."""
+        with self._store.read() as records:
+            return records.workgroups()
+
+    def _now(self) -> str:
+        return self._clock().isoformat()
+
+
+def _not_found(execution_id: str) -> InvalidRequestException:
+    return InvalidRequestException(f"QueryExecution {execution_id} was not found")
+
+
+def _ms(later: datetime, earlier: datetime) -> int:
+    return max(1, round((later - earlier).total_seconds() * 1000))
