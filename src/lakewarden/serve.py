@@ -32,7 +32,7 @@ def serve(directory: DataDirectory, host: str, port: int) -> None:
 def _listen(app: App, listener: socket.socket) -> None:
     """Serve ``app`` on ``listener`` with uvloop and httptools, and print one line when ready."""
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]  # uvicorn's ASGI type spells out every message as a TypedDict
+        app,
         http="httptools",
         lifespan="off",
         access_log=False,
