@@ -144,17 +144,10 @@ def test_hostile_statements_reach_nothing_and_are_audited(lake: Lake, statement:
     assert any(event["EventName"] == "StartQueryExecution" for event in newest)
 
 
-def test_pyathena_with_its_default_cursor_and_with_pandas(lake: Lake) -> None:
-    keys = lake.credentials[LIMITED]
-    connection = connect(
-        s3_staging_dir=f"s3://{lake.results}/pyathena/",
-        schema_name=lake.dataset.database,
-        region_name=lake.server.administrator["Region"],
-        endpoint_url=lake.server.endpoint,
-        aws_access_key_id=keys["AccessKeyId"],
-        aws_secret_access_key=keys["SecretAccessKey"],
-        aws_session_token=keys["SessionToken"],
-    )
+def test_pyathena_with_its_default_cursor_and_with_pandas(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in lake.environment(LIMITED).items():
+        monkeypatch.setenv(name, value)
+    connection = connect(s3_staging_dir=f"s3://{lake.results}/pyathena/", schema_name=lake.dataset.database)
     cursor = connection.cursor()
     cursor.execute(f"SELECT * FROM {lake.dataset.table} LIMIT 3")
     assert [column[0] for column in cursor.description or ()] == list(lake.dataset.permitted)
