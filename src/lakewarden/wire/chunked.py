@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lakewarden.wire import sigv4
 from lakewarden.wire.errors import IncompleteBody, InvalidRequest, SignatureDoesNotMatch
+from lakewarden.wire.signature import EMPTY_SHA256
 
 SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -30,11 +31,11 @@ class ChunkSigner:
 
     def check(self, kind: str, data: bytes, claimed: str) -> None:
         """Verify one chunk (or, with kind ``TRAILER``, the trailer); raises SignatureDoesNotMatch."""
-        digests = (sigv4.EMPTY_SHA256, hashlib.sha256(data).hexdigest()) if kind == "PAYLOAD" else (
+        digests = (EMPTY_SHA256, hashlib.sha256(data).hexdigest()) if kind == "PAYLOAD" else (
             hashlib.sha256(data).hexdigest(),
         )  # fmt: skip
         text = "\n".join((f"AWS4-HMAC-SHA256-{kind}", self.stamp, self.scope, self.previous, *digests))
-        if not hmac.compare_digest(sigv4.sign(self.key, text), claimed):
+        if not hmac.compare_digest(sigv4.sign(self.key, text).encode(), claimed.encode()):
             raise SignatureDoesNotMatch("The signature of a chunk does not match.")
         self.previous = claimed
 

@@ -57,6 +57,12 @@ class InvalidAction(AwsError):
     code = "InvalidAction"
 
 
+class InvalidBucketName(AwsError):
+    """S3: a name that no bucket can have, so that it cannot be taken for an object's path either."""
+
+    code = "InvalidBucketName"
+
+
 class MethodNotAllowed(AwsError):
     """S3: this resource has no such method."""
 
@@ -71,17 +77,16 @@ class RequestEntityTooLarge(AwsError):
     status = 413
 
 
-class MissingAuthenticationToken(AwsError):
-    """A service that knows no anonymous calls was called without a signature."""
-
-    code = "MissingAuthenticationToken"
-    status = 403
-
-
 class IncompleteSignature(AwsError):
     """The signature's parts are missing or malformed."""
 
     code = "IncompleteSignature"
+
+
+class IncompleteSignatureException(AwsError):
+    """The same at the JSON services."""
+
+    code = "IncompleteSignatureException"
 
 
 class AuthorizationHeaderMalformed(AwsError):
@@ -98,6 +103,26 @@ class AuthorizationQueryParametersError(AwsError):
 
 class SignatureDoesNotMatch(AwsError):
     """The signature is not the one that this key makes over this request."""
+
+    code = "SignatureDoesNotMatch"
+    status = 403
+
+
+class InvalidSignatureException(AwsError):
+    """The same at the JSON services."""
+
+    code = "InvalidSignatureException"
+
+
+class UnsignedHeaders(AwsError):
+    """A header that matters was not covered by the signature; S3 says AccessDenied."""
+
+    code = "AccessDenied"
+    status = 403
+
+
+class SignatureExpired(AwsError):
+    """The signing time is more than 15 minutes off; the query services say SignatureDoesNotMatch."""
 
     code = "SignatureDoesNotMatch"
     status = 403
@@ -156,6 +181,12 @@ class ContentSha256Mismatch(AwsError):
     """S3: the body's hash is not the one that was signed."""
 
     code = "XAmzContentSHA256Mismatch"
+
+
+class InvalidDigest(AwsError):
+    """S3: a Content-MD5 that is not the base64 of 16 bytes."""
+
+    code = "InvalidDigest"
 
 
 class BadDigest(AwsError):

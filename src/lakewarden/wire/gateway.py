@@ -6,23 +6,26 @@ from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from botocore.validate import ParamValidator
-
-from lakewarden.kernel.call import ANONYMOUS, Answer, Call, Principal
-from lakewarden.kernel.credentials import Credentials, ExpiredToken, InvalidToken, UnknownAccessKey
-from lakewarden.kernel.errors import AwsError, ValidationError
-from lakewarden.wire import chunked, errors, payload, sigv4
+from lakewarden.kernel.call import ANONYMOUS, Answer, Call
+from lakewarden.kernel.credentials import Credential, Credentials
+from lakewarden.kernel.errors import AwsError
+from lakewarden.wire import chunked, constraints, errors, payload, signature, sigv4
 from lakewarden.wire.codecs import json, query, rest_json, rest_xml
 from lakewarden.wire.codecs.message import Codec, Incoming, Outgoing
-from lakewarden.wire.models import operation_model, protocol
+from lakewarden.wire.families import spoken
+from lakewarden.wire.models import operation_model, protocol, service_model
 from lakewarden.wire.request import RawRequest, Response
-from lakewarden.wire.route import Route, action_of, route
-from lakewarden.wire.sigv4 import Signature
+from lakewarden.wire.route import Route, action_of, decode_query, route
+from lakewarden.wire.signature import Signature
 
 MAX_BODY = 16 * 1024 * 1024
-_JSON_FAMILY = frozenset({"json", "rest-json"})
+"""The largest body, in bytes, of an operation that does not stream."""
+
+MAX_UNKNOWN_BODY = 1024 * 1024
+"""The same for a caller that showed no credentials that we know."""
+
 _CODECS: Mapping[str, Codec] = {"json": json, "rest-json": rest_json, "query": query, "rest-xml": rest_xml}
-_validator = ParamValidator()
+_GLOBAL = frozenset({"iam", "sts", "s3"})  # clients sign these for us-east-1 wherever they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +58,49 @@ class Wire:
         """Route, verify and parse; raises :class:`Refused`."""
         known = _attempt(raw, self._region)
         try:
-            where = route(raw, self._hosts)
+            effective = _with_hoisted_headers(raw)
+            where = route(effective, self._hosts)
             known = replace(known, service=where.service, operation=where.operation)
-            signature = sigv4.read(raw, where.query, where.service)
-            if signature is not None:
-                known = replace(
-                    known,
-                    region=signature.region,
-                    principal=replace(ANONYMOUS, access_key_id=signature.access_key_id[:128]),
-                )
+            signed = signature.read(raw, where.query, where.service)
+            if signed is not None:
+                known = replace(known, principal=replace(ANONYMOUS, access_key_id=signed.access_key_id[:128]))
+            credential, doubt = self._resolve(raw, where.service, signed)
             streams = bool(where.operation) and _streams(where)
-            body = b"" if streams else await _read(raw)
+            body = b"" if streams else await _read(raw, MAX_BODY if credential else MAX_UNKNOWN_BODY)
             if not where.operation:
                 where = replace(where, operation=action_of(where.service, query.form(body)))
                 known = replace(known, operation=where.operation)
-            principal, key = self._authenticate(raw, where, signature, body, streams=streams)
-            known = replace(known, principal=principal)
-            if not streams:
-                body = await _decoded(raw, signature, key, body)
-            params = _parse(where, raw, body)
-            source = payload.stream(raw, signature, key) if streams else None
+            if doubt is not None:
+                raise doubt
+            key = b""
+            if signed is not None and credential is not None:
+                hashed = _payload_hash(signed, where.service, body, streams=streams)
+                key = sigv4.verify(signed, raw, credential.secret_key, where.service, hashed)
+                known = replace(known, principal=credential.principal)
+            if where.service == "s3" and not streams:
+                body = await _decoded(effective, signed, key, body, where.operation)
+            params = _parse(where, effective, body)
+            source = payload.stream(effective, signed, key) if streams else None
         except AwsError as error:
-            raise Refused(error, known.service, known.operation, known) from error
+            raise Refused(spoken(known.service, error), known.service, known.operation, known) from error
         return Received(replace(known, params=params, body=source))
 
-    def _authenticate(
-        self, raw: RawRequest, where: Route, signature: Signature | None, body: bytes, *, streams: bool
-    ) -> tuple[Principal, bytes]:
-        if signature is None:
-            return ANONYMOUS, b""
-        sigv4.check_time(signature, raw.received_at, where.service)
+    def _resolve(
+        self, raw: RawRequest, service: str, signed: Signature | None
+    ) -> tuple[Credential | None, AwsError | None]:
+        """The credential that the signature names, or why there is none.
+
+        Not raised at once: the operation's name may still stand in the body, and the audit trail wants it.
+        """
+        if signed is None:
+            return None, None
+        regions = (self._region, "us-east-1") if service in _GLOBAL else (self._region,)
         try:
-            credential = self._credentials.resolve(signature.access_key_id, signature.session_token, raw.received_at)
-        except (UnknownAccessKey, InvalidToken, ExpiredToken) as error:
-            raise _credential_error(where.service, error) from error
-        hashed = _payload_hash(signature, where.service, body, streams=streams)
-        key = sigv4.verify(signature, raw, credential.secret_key, where.service, hashed)
-        return credential.principal, key
+            sigv4.check_scope(signed, service, service_model(service).signing_name, regions)
+            sigv4.check_time(signed, raw.received_at)
+            return self._credentials.resolve(signed.access_key_id, signed.session_token, raw.received_at), None
+        except AwsError as error:
+            return None, error
 
     def respond(self, raw: RawRequest, service: str, operation: str, result: Mapping[str, Any] | Answer) -> Response:
         """The answer in the service's protocol."""
@@ -106,7 +115,13 @@ class Wire:
         service = service or "s3"
         if error.status == 304:
             return _response(raw, service, Outgoing(304, b""))
-        return _response(raw, service, _CODECS[protocol(service)].error(service, error, raw.request_id))
+        return _response(raw, service, _CODECS[protocol(service)].error(service, error, raw.request_id, raw.raw_path))
+
+
+def _with_hoisted_headers(raw: RawRequest) -> RawRequest:
+    if "X-Amz-Signature=" not in raw.query_string:
+        return raw
+    return replace(raw, headers=signature.hoisted(raw, decode_query(raw.query_string)))
 
 
 def _attempt(raw: RawRequest, region: str) -> Call:
@@ -129,42 +144,40 @@ def _streams(where: Route) -> bool:
     return bool(operation_model(where.service, where.operation).has_streaming_input)
 
 
-async def _read(raw: RawRequest) -> bytes:
+async def _read(raw: RawRequest, most: int) -> bytes:
     parts = bytearray()
     async for piece in raw.body:
         parts += piece
-        if len(parts) > MAX_BODY:
-            raise errors.RequestEntityTooLarge(f"The body of this operation may have at most {MAX_BODY} bytes.")
+        if len(parts) > most:
+            raise errors.RequestEntityTooLarge(f"The body of this request may have at most {most} bytes.")
     return bytes(parts)
 
 
-def _payload_hash(signature: Signature, service: str, body: bytes, *, streams: bool) -> str:
+def _payload_hash(signed: Signature, service: str, body: bytes, *, streams: bool) -> str:
     """What the canonical request must end with; a body that is here is hashed, never taken on trust."""
-    stated = signature.payload_hash
-    if signature.presigned:
-        return stated
-    if stated in chunked.KINDS or (stated == sigv4.UNSIGNED_PAYLOAD and service == "s3"):
+    stated = signed.payload_hash
+    if service == "s3" and (stated in chunked.KINDS or stated == signature.UNSIGNED_PAYLOAD):
         return stated
     if streams:
-        if not sigv4.is_hash(stated):
-            raise errors.InvalidRequest("Missing or invalid x-amz-content-sha256.")
+        if not signature.is_hash(stated):
+            raise errors.InvalidRequest("Missing or invalid header for this request: x-amz-content-sha256")
         return stated
     computed = hashlib.sha256(body).hexdigest()
-    if stated and not hmac.compare_digest(stated, computed):
+    if stated and not hmac.compare_digest(stated.encode(), computed.encode()):
         if service == "s3":
             raise errors.ContentSha256Mismatch("The provided 'x-amz-content-sha256' header does not match the body.")
         raise errors.SignatureDoesNotMatch("The body does not have the hash that was signed.")
     return computed
 
 
-async def _decoded(raw: RawRequest, signature: Signature | None, key: bytes, body: bytes) -> bytes:
+async def _decoded(raw: RawRequest, signed: Signature | None, key: bytes, body: bytes, operation: str) -> bytes:
     """A complete S3 body (DeleteObjects, ...) with its checksums verified and its chunking taken off."""
-    if "content-md5" not in raw.headers and not any(name.startswith("x-amz-") for name in raw.headers):
+    if not body:
         return body
-    if raw.headers.get("x-amz-target"):
-        return body
+    trait = operation_model("s3", operation).http_checksum or {}
     replay = replace(raw, body=_once(body))
-    return b"".join([piece async for piece in payload.stream(replay, signature, key)])
+    summed = "requestAlgorithmMember" in trait
+    return b"".join([piece async for piece in payload.stream(replay, signed, key, summed=summed)])
 
 
 async def _once(body: bytes) -> AsyncIterable[bytes]:
@@ -175,34 +188,10 @@ async def _once(body: bytes) -> AsyncIterable[bytes]:
 def _parse(where: Route, raw: RawRequest, body: bytes) -> Mapping[str, Any]:
     operation = operation_model(where.service, where.operation)
     incoming = Incoming(raw.headers, body, where.labels, where.query)
-    kind = protocol(where.service)
-    members = _CODECS[kind].parse(operation, incoming)
+    members = _CODECS[protocol(where.service)].parse(operation, incoming)
     if operation.input_shape is not None:
-        report = _validator.validate(members, operation.input_shape)
-        if report.has_errors():
-            raise _validation_error(kind, report.generate_report())
+        constraints.check(operation.input_shape, members)
     return members
-
-
-def _validation_error(kind: str, text: str) -> AwsError:
-    if kind == "query":
-        return errors.QueryValidationError(text)
-    return ValidationError(text) if kind in _JSON_FAMILY else errors.InvalidRequest(text)
-
-
-def _credential_error(service: str, error: AwsError) -> AwsError:
-    """The same finding under the code that each family of services uses."""
-    kind = protocol(service)
-    if kind == "query":
-        return error
-    if isinstance(error, ExpiredToken):
-        text = "The security token included in the request is expired"
-        return errors.ExpiredTokenException(text) if kind in _JSON_FAMILY else errors.ExpiredTokenS3(text)
-    if kind in _JSON_FAMILY:
-        return errors.UnrecognizedClient("The security token included in the request is invalid.")
-    if isinstance(error, UnknownAccessKey):
-        return errors.InvalidAccessKeyId("The AWS Access Key Id you provided does not exist in our records.")
-    return errors.InvalidTokenS3("The provided token is malformed or otherwise invalid.")
 
 
 def _response(raw: RawRequest, service: str, out: Outgoing) -> Response:
@@ -215,6 +204,8 @@ def _response(raw: RawRequest, service: str, out: Outgoing) -> Response:
         body = b""
     if out.content_type:
         headers.append(("Content-Type", out.content_type))
-    if isinstance(body, bytes) and not any(key.lower() == "content-length" for key, _ in headers) and out.status != 304:
+    # A 204 or 304 has no body and so no length (RFC 9110, 8.6).
+    counted = isinstance(body, bytes) and out.status not in {204, 304}
+    if counted and isinstance(body, bytes) and not any(key.lower() == "content-length" for key, _ in headers):
         headers.append(("Content-Length", str(len(body))))
     return Response(out.status, tuple(headers), body)

@@ -6,43 +6,44 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterable, AsyncIterator
 
-from lakewarden.wire import checksums, chunked, sigv4
+from lakewarden.wire import checksums, chunked
 from lakewarden.wire.checksums import Checksum
-from lakewarden.wire.errors import BadDigest, ContentSha256Mismatch, IncompleteBody, InvalidRequest
+from lakewarden.wire.errors import BadDigest, ContentSha256Mismatch, IncompleteBody, InvalidDigest, InvalidRequest
 from lakewarden.wire.request import RawRequest
-from lakewarden.wire.sigv4 import Signature
-
-_STAMP = "%Y%m%dT%H%M%SZ"
+from lakewarden.wire.signature import UNSIGNED_PAYLOAD, Signature, is_hash
 
 
-def stream(request: RawRequest, signature: Signature | None, key: bytes) -> AsyncIterable[bytes]:
+def stream(
+    request: RawRequest, signature: Signature | None, key: bytes, *, summed: bool = True
+) -> AsyncIterable[bytes]:
     """The decoded body of an upload; whoever reads it must discard all when it raises.
 
-    Raises XAmzContentSHA256Mismatch, BadDigest, IncompleteBody, InvalidRequest or SignatureDoesNotMatch.
+    ``key`` is the signing key. ``summed`` says whether ``x-amz-checksum-`` headers speak of this body; those of
+    CompleteMultipartUpload speak of the object. Raises ContentSha256Mismatch, BadDigest, InvalidDigest,
+    IncompleteBody, InvalidRequest or SignatureDoesNotMatch, some only at the end of the stream.
     """
-    kind = signature.payload_hash if signature is not None else sigv4.UNSIGNED_PAYLOAD
+    kind = signature.payload_hash if signature is not None else UNSIGNED_PAYLOAD
     reader: chunked.Reader | None = None
     source = request.body
     if kind in chunked.KINDS:
         signer = None
         if signature is not None and kind != chunked.UNSIGNED_TRAILER:
-            stamp = signature.signed_at.strftime(_STAMP)
-            signer = chunked.ChunkSigner(key, stamp, signature.scope, signature.signature)
+            signer = chunked.ChunkSigner(key, signature.stamp, signature.scope, signature.signature)
         reader = chunked.Reader(request.body, signer, trailer=kind != chunked.SIGNED)
         source = reader
     elif "aws-chunked" in request.headers.get("content-encoding"):
         raise InvalidRequest("aws-chunked bodies need a STREAMING- value in x-amz-content-sha256.")
-    return _checked(request, source, reader, kind)
+    return _checked(request, source, reader, kind, summed)
 
 
 async def _checked(
-    request: RawRequest, source: AsyncIterable[bytes], reader: chunked.Reader | None, kind: str
+    request: RawRequest, source: AsyncIterable[bytes], reader: chunked.Reader | None, kind: str, summed: bool
 ) -> AsyncIterator[bytes]:
-    expected = _announced(request)
+    expected = _announced(request, summed)
     running = {name: checksums.start(name) for name in expected}
     trailing = _trailing(request) if reader is not None else ()
     running.update({name: checksums.start(name) for name in trailing})
-    digest = hashlib.sha256() if sigv4.is_hash(kind) else None
+    digest = hashlib.sha256() if is_hash(kind) else None
     length = 0
     async for piece in source:
         length += len(piece)
@@ -59,9 +60,9 @@ async def _checked(
     _check_sums(expected, running)
 
 
-def _announced(request: RawRequest) -> dict[str, str]:
+def _announced(request: RawRequest, summed: bool) -> dict[str, str]:
     expected = {}
-    for header in request.headers:
+    for header in request.headers if summed else ():
         kind = checksums.kind_of(header)
         if kind is not None:
             expected[kind] = request.headers.get(header)
@@ -86,9 +87,18 @@ def _check_length(request: RawRequest, length: int, *, chunked_body: bool) -> No
 
 def _check_sums(expected: dict[str, str], running: dict[str, Checksum]) -> None:
     for kind, value in expected.items():
-        try:
-            claimed = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidRequest(f"Value for {checksums.PREFIX}{kind} header is invalid.") from error
-        if not hmac.compare_digest(claimed, running[kind].digest()):
+        actual = running[kind].digest()
+        if not hmac.compare_digest(_claimed(kind, value, len(actual)), actual):
             raise BadDigest(f"The {kind.upper()} you specified did not match the calculated checksum.")
+
+
+def _claimed(kind: str, value: str, size: int) -> bytes:
+    try:
+        claimed = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        claimed = b""
+    if len(claimed) == size:
+        return claimed
+    if kind == "md5":
+        raise InvalidDigest("The Content-MD5 you specified is not valid.")
+    raise InvalidRequest(f"Value for {checksums.PREFIX}{kind} header is invalid.")

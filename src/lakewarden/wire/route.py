@@ -11,6 +11,7 @@ from botocore.model import OperationModel
 from lakewarden.kernel.errors import AwsError
 from lakewarden.wire.errors import (
     InvalidAction,
+    InvalidBucketName,
     InvalidURI,
     MethodNotAllowed,
     UnknownOperationException,
@@ -22,6 +23,7 @@ _REST_JSON_SCOPES = {"lakeformation": "lakeformation", "awsssoportal": "sso", "s
 _QUERY_SCOPES = {"iam": "iam", "sts": "sts", "cloudformation": "cloudformation"}
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]*/[^/,\s]*/([^/,\s]+)/")
 _PRESIGNED_SCOPE = re.compile(r"[^/]+/[0-9]*/[^/]*/([^/]+)/")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 
 Query = tuple[tuple[str, str], ...]
 
@@ -41,10 +43,15 @@ class Route:
 
 def decode_query(text: str) -> Query:
     """The pairs of a query string; raises :class:`InvalidURI`."""
+    if not text:
+        return ()
     try:
-        return tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1000)) if text else ()
+        pairs = tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=1000))
     except ValueError as error:
-        raise InvalidURI("The query string is not percent-encoded UTF-8.") from error
+        raise InvalidURI("The query string is not percent-encoded UTF-8, or has too many fields.") from error
+    if "%00" in text and any("\0" in name or "\0" in value for name, value in pairs):
+        raise InvalidURI("The query string holds a null character.")
+    return pairs
 
 
 def scope_service(request: RawRequest, query: Query) -> str:
@@ -64,6 +71,8 @@ def route(request: RawRequest, hosts: Iterable[str]) -> Route:
     query = decode_query(request.query_string)
     target = request.headers.get("x-amz-target")
     if target:
+        if request.method != "POST":
+            raise UnknownOperationException("Operations of this service are called with POST.")
         return Route(*_target(target), {}, query)
     scope = scope_service(request, query)
     if scope in _QUERY_SCOPES:
@@ -109,7 +118,8 @@ def _targets() -> Mapping[str, str]:
 def _unsigned(request: RawRequest, query: Query) -> Route | None:
     """The services that take unsigned calls: STS (federation) and the SSO portal and OIDC endpoints."""
     content_type = request.headers.get("content-type")
-    if request.method == "POST" and request.raw_path == "/" and content_type.startswith("application/x-www-form"):
+    form = request.method == "POST" and content_type.startswith("application/x-www-form")
+    if request.raw_path == "/" and (form or any(name == "Action" for name, _ in query)):
         return Route("sts", _action("sts", query), {}, query)
     if "x-amz-sso_bearer_token" in request.headers:
         return _rest("sso", request, request.raw_path, query)
@@ -164,6 +174,9 @@ def _rest(service: str, request: RawRequest, raw_path: str, query: Query) -> Rou
     if {name for name in names if (name, "") in _subresources(service)} - {name for name, _ in chosen.literals}:
         raise MethodNotAllowed("The specified method is not allowed against this resource.")
     labels = {name: _decode(value) for name, value in matched.groupdict().items() if value is not None}
+    # INVARIANT: a bucket's name holds no slash, so that a bucket's ARN cannot be spelled like an object's.
+    if service == "s3" and not _BUCKET.fullmatch(labels.get("Bucket", "bucket")):
+        raise InvalidBucketName("The specified bucket is not valid.")
     return Route(service, chosen.name, labels, query)
 
 
@@ -175,9 +188,12 @@ def _nowhere(service: str) -> AwsError:
 
 def _decode(text: str) -> str:
     try:
-        return unquote_to_bytes(text).decode("utf-8")
+        decoded = unquote_to_bytes(text).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidURI("Couldn't parse the specified URI.") from error
+    if "\0" in decoded:
+        raise InvalidURI("Couldn't parse the specified URI.")
+    return decoded
 
 
 @cache

@@ -1,187 +1,93 @@
-"""AWS Signature Version 4, verified: header and presigned forms (AWS General Reference, "Signing AWS API requests")."""
+"""AWS Signature Version 4, verified (IAM User Guide, "Create a signed AWS API request")."""
 
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from functools import lru_cache
-from posixpath import normpath
 from urllib.parse import quote, unquote_to_bytes
 
-from lakewarden.kernel.errors import AwsError
 from lakewarden.wire import errors
 from lakewarden.wire.request import RawRequest
-from lakewarden.wire.route import Query
+from lakewarden.wire.signature import ALGORITHM, STAMP, Signature
 
-ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW = timedelta(minutes=15)
-LONGEST_PRESIGN = timedelta(days=7)
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-_STAMP = "%Y%m%dT%H%M%SZ"
-_HEX = re.compile(r"[0-9a-f]{64}")
-_SPACES = re.compile(r" {2,}")
+_SPACES = re.compile(r"[ \t]+")
+_MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """The parts of a signature, as the request states them; nothing is verified yet.
+def check_scope(signature: Signature, service: str, signing_name: str, regions: Collection[str]) -> None:
+    """The credential scope must be that of this day, of one of ``regions`` and of the service that is called.
 
-    ``payload_hash`` is what the canonical request ends with: a SHA-256 in hex, ``UNSIGNED-PAYLOAD`` or a
-    ``STREAMING-...`` constant.
+    ``regions`` begins with the server's own. INVARIANT: a signature made for one service opens no other.
     """
-
-    access_key_id: str
-    date: str
-    region: str
-    service: str
-    signed_headers: tuple[str, ...]
-    signature: str
-    signed_at: datetime
-    session_token: str | None
-    payload_hash: str
-    presigned: bool
-    expires: timedelta
-
-    @property
-    def scope(self) -> str:
-        """The credential scope without the key."""
-        return f"{self.date}/{self.region}/{self.service}/aws4_request"
-
-
-def read(request: RawRequest, query: Query, service: str) -> Signature | None:
-    """The signature of ``request``, or None when it bears none. ``service`` is the routed service.
-
-    Raises IncompleteSignature, AuthorizationHeaderMalformed or AuthorizationQueryParametersError.
-    """
-    authorization = request.headers.get("authorization")
-    fields = dict(query)
-    if authorization:
-        return _read_header(request, authorization, service)
-    if "X-Amz-Algorithm" in fields or "X-Amz-Signature" in fields:
-        return _read_presigned(fields, service)
-    if "AWSAccessKeyId" in fields and "Signature" in fields:
-        raise errors.InvalidRequest(
-            "Signature Version 2 is not accepted; make the URL with Signature Version 4 "
-            '(in boto3: Config(signature_version="s3v4")).'
-        )
-    return None
-
-
-def _malformed(service: str, text: str) -> AwsError:
-    return errors.AuthorizationHeaderMalformed(text) if service == "s3" else errors.IncompleteSignature(text)
-
-
-def _read_header(request: RawRequest, authorization: str, service: str) -> Signature:
-    algorithm, _, rest = authorization.partition(" ")
-    if algorithm != ALGORITHM:
-        raise _malformed(service, f"The authorization mechanism you have provided is not supported; use {ALGORITHM}.")
-    parts: dict[str, str] = {}
-    for part in rest.split(","):
-        name, _, value = part.strip().partition("=")
-        if name in parts:
-            raise _malformed(service, f"Authorization header names '{name}' twice.")
-        parts[name] = value
-    for name in ("Credential", "SignedHeaders", "Signature"):
-        if not parts.get(name):
-            raise _malformed(service, f"Authorization header requires '{name}' parameter.")
-    stamp = request.headers.get("x-amz-date")
-    signed_at = _parse_stamp(stamp)
-    if signed_at is None:
-        raise _malformed(service, "Authorization header requires existence of a valid 'X-Amz-Date' header.")
-    access_key_id, date, region, scope_service = _credential(parts["Credential"], service)
-    return Signature(
-        access_key_id, date, region, scope_service,
-        tuple(parts["SignedHeaders"].split(";")), parts["Signature"], signed_at,
-        request.headers.get("x-amz-security-token") or None,
-        request.headers.get("x-amz-content-sha256"),
-        presigned=False, expires=SKEW,
-    )  # fmt: skip
-
-
-def _read_presigned(fields: dict[str, str], service: str) -> Signature:
-    needed = ("X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders", "X-Amz-Signature")
-    if fields.get("X-Amz-Algorithm") != ALGORITHM or not all(fields.get(name) for name in needed):
-        raise errors.AuthorizationQueryParametersError(
-            f"Query-string authentication requires X-Amz-Algorithm={ALGORITHM} and {', '.join(needed)}."
-        )
-    signed_at = _parse_stamp(fields["X-Amz-Date"])
-    seconds = fields["X-Amz-Expires"]
-    if signed_at is None or not seconds.isascii() or not seconds.isdigit() or len(seconds) > 9:
-        raise errors.AuthorizationQueryParametersError("X-Amz-Date or X-Amz-Expires is not valid.")
-    expires = timedelta(seconds=int(seconds))
-    if expires > LONGEST_PRESIGN:
-        raise errors.AuthorizationQueryParametersError("X-Amz-Expires must be less than a week (in seconds).")
-    access_key_id, date, region, scope_service = _credential(fields["X-Amz-Credential"], service)
-    return Signature(
-        access_key_id, date, region, scope_service,
-        tuple(fields["X-Amz-SignedHeaders"].split(";")), fields["X-Amz-Signature"], signed_at,
-        fields.get("X-Amz-Security-Token"),
-        UNSIGNED_PAYLOAD if service == "s3" else EMPTY_SHA256,
-        presigned=True, expires=expires,
-    )  # fmt: skip
-
-
-def _credential(text: str, service: str) -> tuple[str, str, str, str]:
-    parts = text.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts):
-        raise _malformed(service, "The credential is malformed; expecting KEY/DATE/REGION/SERVICE/aws4_request.")
-    return parts[0], parts[1], parts[2], parts[3]
-
-
-def _parse_stamp(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, _STAMP).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def check_time(signature: Signature, now: datetime, service: str) -> None:
-    """The replay bound: 15 minutes around the server's clock, or the presigned URL's own time."""
-    if signature.date != signature.signed_at.strftime("%Y%m%d"):
-        raise _malformed(service, "The date in the credential scope does not match the date of the request.")
-    if signature.presigned:
-        if now > signature.signed_at + signature.expires or now < signature.signed_at - SKEW:
-            raise errors.RequestExpired("Request has expired")
-        return
-    if abs(now - signature.signed_at) > SKEW:
-        if service == "s3":
-            raise errors.RequestTimeTooSkewed(
-                "The difference between the request time and the server's time is too large."
-            )
+    if signature.date != signature.stamp[:8]:
         raise errors.SignatureDoesNotMatch(
-            f"Signature expired: {signature.signed_at.strftime(_STAMP)} is now too far from "
-            f"{now.strftime(_STAMP)} ({int(SKEW.total_seconds() // 60)} min.)"
+            f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{signature.date[:16]}' != '{signature.stamp[:8]}', from '{signature.stamp}'."
+        )
+    if signature.service != signing_name:
+        raise errors.SignatureDoesNotMatch(f"Credential should be scoped to correct service: '{signing_name}'.")
+    if signature.region not in regions:
+        if service != "s3":
+            raise errors.SignatureDoesNotMatch("Credential should be scoped to a valid region.")
+        expected = next(iter(regions))
+        finding = f"the region '{signature.region[:32]}' is wrong; expecting '{expected}'"
+        if signature.presigned:
+            text = f"Error parsing the X-Amz-Credential parameter; {finding}"
+            raise errors.AuthorizationQueryParametersError(text, {"Region": expected})
+        text = f"The authorization header is malformed; {finding}"
+        raise errors.AuthorizationHeaderMalformed(text, {"Region": expected})
+
+
+def check_time(signature: Signature, now: datetime) -> None:
+    """The replay bound: 15 minutes around the server's clock, or the presigned URL's own time."""
+    early = now < signature.signed_at - SKEW
+    if signature.presigned:
+        if early:
+            raise errors.RequestExpired("Request is not valid yet")
+        if now > signature.signed_at + signature.expires:
+            raise errors.RequestExpired("Request has expired")
+    elif early:
+        raise errors.SignatureExpired(
+            f"Signature not yet current: {signature.stamp} is still later than "
+            f"{(now + SKEW).strftime(STAMP)} ({now.strftime(STAMP)} + 15 min.)"
+        )
+    elif now > signature.signed_at + SKEW:
+        raise errors.SignatureExpired(
+            f"Signature expired: {signature.stamp} is now earlier than "
+            f"{(now - SKEW).strftime(STAMP)} ({now.strftime(STAMP)} - 15 min.)"
         )
 
 
 def verify(signature: Signature, request: RawRequest, secret_key: str, service: str, payload_hash: str) -> bytes:
     """Check the signature over ``request``; answers the signing key, which signed chunks need.
 
-    Raises SignatureDoesNotMatch, or AccessDenied when a header that matters was left unsigned.
+    Raises SignatureDoesNotMatch, or UnsignedHeaders when a header that matters was left unsigned.
     """
     _require_signed(signature, request)
     canonical = canonical_request(signature, request, service, payload_hash)
     key = signing_key(secret_key, signature.date, signature.region, signature.service)
-    expected = sign(key, string_to_sign(signature, canonical))
-    # INVARIANT: compared in constant time.
-    if not hmac.compare_digest(expected, signature.signature):
-        raise errors.SignatureDoesNotMatch(
-            "The request signature we calculated does not match the signature you provided. "
-            "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
-        )
+    # INVARIANT: compared in constant time, as bytes (text beyond ASCII would raise).
+    if not hmac.compare_digest(sign(key, string_to_sign(signature, canonical)).encode(), signature.signature.encode()):
+        raise errors.SignatureDoesNotMatch(_MISMATCH)
     return key
 
 
 def _require_signed(signature: Signature, request: RawRequest) -> None:
-    # INVARIANT: an x-amz header or the host that is not signed could be added or changed on the way.
+    # INVARIANT: an x-amz header, the host or the date that is not signed could be added or changed on the way.
     signed = set(signature.signed_headers)
     if "host" not in signed:
-        raise errors.SignatureDoesNotMatch("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+        raise errors.SignatureDoesNotMatch("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     unsigned = [name for name in request.headers if name.startswith("x-amz-") and name not in signed]
+    if not signature.presigned and "x-amz-date" not in request.headers and "date" not in signed:
+        unsigned.append("date")
     if unsigned:
-        raise errors.RequestExpired(
+        raise errors.UnsignedHeaders(
             f"There were headers present in the request which were not signed: {', '.join(sorted(unsigned))[:200]}"
         )
 
@@ -192,8 +98,8 @@ def canonical_request(signature: Signature, request: RawRequest, service: str, p
     return "\n".join(
         (
             request.method,
-            _canonical_path(request.raw_path, service),
-            _canonical_query(request.query_string),
+            canonical_path(request.raw_path, service),
+            canonical_query(request.query_string, presigned=signature.presigned),
             headers,
             ";".join(signature.signed_headers),
             payload_hash,
@@ -202,45 +108,49 @@ def canonical_request(signature: Signature, request: RawRequest, service: str, p
 
 
 def _header_value(request: RawRequest, name: str) -> str:
-    return ",".join(_SPACES.sub(" ", value.strip()) for value in request.headers.all(name))
+    # Only spaces and tabs: str.strip() would also take bytes of UTF-8 that read as Latin-1 spaces (0x85, 0xA0).
+    return ",".join(_SPACES.sub(" ", value.strip(" \t")) for value in request.headers.all(name))
 
 
-def _canonical_path(raw_path: str, service: str) -> str:
+def canonical_path(raw_path: str, service: str) -> str:
+    """S3: each byte encoded once, nothing normalised. Elsewhere: dot segments and repeated slashes go, then encoded."""
     if service == "s3":
         return quote(unquote_to_bytes(raw_path), safe="/~")
     if raw_path in {"", "/"}:
         return "/"
-    normal = normpath(raw_path)
-    if normal.startswith("//"):
-        normal = normal[1:]
-    if raw_path.endswith("/") and not normal.endswith("/"):
-        normal += "/"
-    return quote(normal, safe="/~")
+    kept: list[str] = []
+    for part in raw_path.split("/"):
+        if part == "..":
+            del kept[-1:]
+        elif part and part != ".":
+            kept.append(part)
+    end = "/" if kept and raw_path.endswith("/") else ""
+    return quote(f"/{'/'.join(kept)}{end}", safe="/~")
 
 
-def _canonical_query(text: str) -> str:
-    if not text:
-        return ""
+def canonical_query(text: str, *, presigned: bool) -> str:
+    """Names and values encoded once and sorted; a presigned URL's own signature is left out."""
     pairs = []
-    for part in text.split("&"):
+    for part in text.split("&") if text else ():
         name, _, value = part.partition("=")
-        if name != "X-Amz-Signature":
+        if part and not (presigned and name == "X-Amz-Signature"):
             pairs.append((_encode(name), _encode(value)))
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
 def _encode(text: str) -> str:
-    return quote(unquote_to_bytes(text), safe="-_.~")
+    # "+" is a space to whoever reads the parameter (and was signed as one), never a plus sign.
+    return quote(unquote_to_bytes(text.replace("+", "%20")), safe="-_.~")
 
 
 def string_to_sign(signature: Signature, canonical: str) -> str:
     """What the signing key signs."""
     # Header bytes above 127 were read as Latin-1; the client signed the bytes themselves.
-    digest = hashlib.sha256(canonical.encode("latin-1", "surrogateescape")).hexdigest()
-    return f"{ALGORITHM}\n{signature.signed_at.strftime(_STAMP)}\n{signature.scope}\n{digest}"
+    digest = hashlib.sha256(canonical.encode("latin-1", "backslashreplace")).hexdigest()
+    return f"{ALGORITHM}\n{signature.stamp}\n{signature.scope}\n{digest}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def signing_key(secret_key: str, date: str, region: str, service: str) -> bytes:
     """The day's key for a region and service."""
     key = f"AWS4{secret_key}".encode()
@@ -252,8 +162,3 @@ def signing_key(secret_key: str, date: str, region: str, service: str) -> bytes:
 def sign(key: bytes, text: str) -> str:
     """HMAC-SHA256 in hex."""
     return hmac.digest(key, text.encode(), "sha256").hex()
-
-
-def is_hash(text: str) -> bool:
-    """Whether ``text`` is a SHA-256 in lower-case hex."""
-    return _HEX.fullmatch(text) is not None

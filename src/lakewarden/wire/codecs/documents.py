@@ -20,15 +20,26 @@ def load(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        document = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        if b"\\u" in body:
+            _refuse_odd_characters(document)
     except (ValueError, RecursionError) as error:
         raise SerializationException("The request body is not valid JSON.") from error
+    return document
 
 
-def parse(shape: StructureShape, document: Any) -> dict[str, Any]:
-    """The members of ``shape`` in ``document``; raises :class:`SerializationException` with the place."""
+def _refuse_odd_characters(document: Any) -> None:
+    """Escapes can spell what UTF-8 cannot (half a surrogate pair) and what no store keeps (null): neither gets in."""
+    text = json.dumps(document, ensure_ascii=False)
+    text.encode("utf-8")
+    if "\\u0000" in text.replace("\\\\", ""):
+        raise ValueError("a null character")
+
+
+def parse(shape: StructureShape, value: Any) -> dict[str, Any]:
+    """The members of ``shape`` in a JSON ``value``; raises :class:`SerializationException` with the place."""
     try:
-        members: dict[str, Any] = _parse(shape, document, "", 0)
+        members: dict[str, Any] = _parse(shape, value, "", 0)
     except Malformed as error:
         raise SerializationException(str(error)) from error
     return members
@@ -36,7 +47,13 @@ def parse(shape: StructureShape, document: Any) -> dict[str, Any]:
 
 def dump(shape: Shape | None, members: Mapping[str, Any]) -> bytes:
     """``members`` as a JSON body."""
-    return json.dumps(_format(shape, members) if shape is not None else {}, separators=(",", ":")).encode()
+    return json.dumps(document(shape, members) if shape is not None else {}, separators=(",", ":")).encode()
+
+
+def document(shape: Shape, members: Mapping[str, Any]) -> dict[str, Any]:
+    """``members`` as a JSON object; what the model does not know is left out."""
+    formatted: dict[str, Any] = _format(shape, members)
+    return formatted
 
 
 def dump_value(shape: Shape, value: Any) -> bytes:
@@ -85,11 +102,10 @@ def _parse_scalar(shape: Shape, value: Any) -> Any:
     if kind == "boolean":
         return _expect(value, bool)
     if kind in {"integer", "long"}:
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        return _expect(value, int)
+        whole = isinstance(value, float) and value.is_integer()
+        return scalars.in_range(kind, int(value) if whole else _expect(value, int))
     if kind in {"float", "double"}:
-        return scalars.parse_float(value) if isinstance(value, str) else float(_expect(value, (int, float)))
+        return scalars.parse_float(value) if isinstance(value, str) else _to_float(_expect(value, (int, float)))
     if kind == "timestamp":
         form = scalars.timestamp_format(shape, "unixTimestamp")
         if isinstance(value, str) and form == "unixTimestamp" and not value[:1].isdigit():
@@ -98,6 +114,13 @@ def _parse_scalar(shape: Shape, value: Any) -> Any:
     if kind == "blob":
         return scalars.parse_blob(_expect(value, str))
     raise Malformed(f"unknown type {kind}")
+
+
+def _to_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Malformed("expected a number, found a larger one") from None
 
 
 def _expect(value: Any, kind: type | tuple[type, ...]) -> Any:

@@ -25,19 +25,19 @@ def serialize(operation: OperationModel, answer: Answer, request_id: str) -> Out
     return Outgoing(answer.status or 200, body, content_type=_content_type(operation.service_model.service_name))
 
 
-def error(service: str, problem: AwsError, request_id: str) -> Outgoing:  # noqa: ARG001 - every codec's signature
+def error(service: str, problem: AwsError, request_id: str, resource: str) -> Outgoing:  # noqa: ARG001 - every codec's
     """``__type`` and a message under the name that the model's error shape gives it."""
-    body = {"__type": problem.code, **error_members(service, problem)}
-    content = json.dumps(body, default=str).encode()
+    content = json.dumps({"__type": problem.code, **error_members(service, problem)}).encode()
     return Outgoing(problem.status, content, (("x-amzn-ErrorType", problem.code),), _content_type(service))
 
 
 def error_members(service: str, problem: AwsError) -> dict[str, Any]:
-    """Message and further members; AWS's models disagree on ``message`` and ``Message``."""
+    """Message and the further members that the model knows; models disagree on ``message`` and ``Message``."""
     shape = service_model(service).shape_for_error_code(problem.code)
-    names = shape.members if shape is not None else {}
-    name = "Message" if "Message" in names else "message"
-    return {name: problem.message, **problem.members}
+    if shape is None:
+        return {"message": problem.message}
+    name = "Message" if "Message" in shape.members else "message"
+    return {**documents.document(shape, problem.members), name: problem.message}
 
 
 def _content_type(service: str) -> str:

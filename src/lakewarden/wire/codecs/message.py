@@ -45,6 +45,6 @@ class Codec(Protocol):
         """The response to a call that went well."""
         ...
 
-    def error(self, service: str, problem: AwsError, request_id: str) -> Outgoing:
-        """The response to one that did not."""
+    def error(self, service: str, problem: AwsError, request_id: str, resource: str) -> Outgoing:
+        """The response to one that did not; ``resource`` is the path as sent, which S3 names in its errors."""
         ...

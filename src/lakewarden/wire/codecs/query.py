@@ -15,6 +15,7 @@ from lakewarden.wire.errors import MalformedQueryString
 from lakewarden.wire.models import service_model
 
 _MAX_FIELDS = 20_000
+_MAX_PARTS = 40
 
 
 @dataclass(slots=True)
@@ -30,7 +31,9 @@ def form(body: bytes) -> tuple[tuple[str, str], ...]:
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError as error:
-        raise MalformedQueryString("The request body is not a form in UTF-8.") from error
+        raise MalformedQueryString("The request body is not a form in UTF-8, or has too many fields.") from error
+    if (b"%00" in body or b"\0" in body) and any("\0" in name or "\0" in value for name, value in pairs):
+        raise MalformedQueryString("The request body holds a null character.")
     return tuple(pairs)
 
 
@@ -41,6 +44,9 @@ def parse(operation: OperationModel, request: Incoming) -> dict[str, Any]:
     root = _Node()
     for name, value in (*request.query, *form(request.body)):
         node = root
+        # Each part costs a node, so a name of a million dots would cost the server's memory.
+        if name.count(".") > _MAX_PARTS:
+            raise MalformedQueryString("A field's name is nested too deeply.")
         for part in name.split("."):
             node = node.below.setdefault(part, _Node())
         node.value = value
@@ -70,14 +76,18 @@ def serialize(operation: OperationModel, answer: Answer, request_id: str) -> Out
     return Outgoing(answer.status or 200, out.document(declaration=False), content_type="text/xml")
 
 
-def error(service: str, problem: AwsError, request_id: str) -> Outgoing:
-    """``<ErrorResponse>``."""
+def error(service: str, problem: AwsError, request_id: str, resource: str) -> Outgoing:  # noqa: ARG001
+    """``<ErrorResponse>`` with the members that the model's error shape has."""
     out = xml.Writer()
     out.open("ErrorResponse", (("xmlns", service_model(service).metadata.get("xmlNamespace", "")),))
     out.open("Error")
     out.leaf("Type", "Sender" if problem.status < 500 else "Receiver")
     out.leaf("Code", problem.code)
     out.leaf("Message", problem.message)
+    shape = service_model(service).shape_for_error_code(problem.code)
+    if shape is not None:
+        modelled = {name: value for name, value in problem.members.items() if name.lower() != "message"}
+        xml.write_members(out, shape, modelled)
     out.close("Error")
     out.leaf("RequestId", request_id)
     out.close("ErrorResponse")

@@ -38,8 +38,8 @@ def _head_member(location: str, member: Shape, name: str, request: Incoming) -> 
         return _query_member(member, wire_name, request)
     if location == "headers":
         prefix = wire_name.lower()
-        found = {key[len(prefix) :]: value for key, value in request.headers.pairs if key.startswith(prefix)}
-        return {key: _header_text(value) for key, value in found.items()} or None
+        names = [key for key in request.headers if key.startswith(prefix)]
+        return {key[len(prefix) :]: _header_text(",".join(request.headers.all(key))) for key in names} or None
     if location == "header":
         return _header_member(member, wire_name.lower(), request)
     raise Malformed(f"unknown location {location}")
@@ -62,7 +62,10 @@ def _header_member(member: Shape, wire_name: str, request: Incoming) -> Any:
         return None
     if isinstance(member, ListShape):
         text = ",".join(request.headers.all(wire_name))
-        row = next(csv.reader(io.StringIO(text), skipinitialspace=True, escapechar="\\"), [])
+        try:
+            row = next(csv.reader(io.StringIO(text), skipinitialspace=True, escapechar="\\"), [])
+        except csv.Error as error:
+            raise Malformed("expected a list") from error
         return [scalars.parse_text(member.member, item, "rfc822") for item in row]
     return scalars.parse_text(member, _header_text(request.headers.get(wire_name)), "rfc822")
 

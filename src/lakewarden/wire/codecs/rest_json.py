@@ -33,8 +33,15 @@ def parse(operation: OperationModel, request: Incoming) -> dict[str, Any]:
         if request.body:
             members[name] = documents.parse(member, documents.load(request.body))
     elif not operation.has_streaming_input and request.body:
-        members[name] = request.body if member.type_name == "blob" else request.body.decode("utf-8", "strict")
+        members[name] = request.body if member.type_name == "blob" else _text(request.body)
     return members
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SerializationException("The request body is not UTF-8.") from error
 
 
 def serialize(operation: OperationModel, answer: Answer, request_id: str) -> Outgoing:  # noqa: ARG001 - every codec's
@@ -60,7 +67,7 @@ def serialize(operation: OperationModel, answer: Answer, request_id: str) -> Out
     return Outgoing(code, documents.dump_value(member, value), head, "application/json")
 
 
-def error(service: str, problem: AwsError, request_id: str) -> Outgoing:  # noqa: ARG001 - every codec's signature
+def error(service: str, problem: AwsError, request_id: str, resource: str) -> Outgoing:  # noqa: ARG001 - every codec's
     """The code in a header, the message and members in the body."""
-    body = json.dumps(error_members(service, problem), default=str).encode()
+    body = json.dumps(error_members(service, problem)).encode()
     return Outgoing(problem.status, body, (("x-amzn-ErrorType", problem.code),), "application/json")

@@ -5,7 +5,8 @@ from typing import Any
 from botocore.model import OperationModel, StructureShape
 
 from lakewarden.kernel.call import Answer
-from lakewarden.kernel.errors import AwsError
+from lakewarden.kernel.errors import AwsError, ValidationError
+from lakewarden.wire import constraints
 from lakewarden.wire.codecs import rest, xml
 from lakewarden.wire.codecs.message import Incoming, Outgoing
 from lakewarden.wire.codecs.scalars import Malformed
@@ -53,9 +54,10 @@ def parse(operation: OperationModel, request: Incoming) -> dict[str, Any]:
         if isinstance(member, StructureShape):
             if request.body.strip():
                 members[name] = xml.parse(member, xml.read(request.body))
+                constraints.check(member, members[name])
         elif not operation.has_streaming_input and request.body:
             members[name] = request.body if member.type_name == "blob" else request.body.decode("utf-8")
-    except (Malformed, UnicodeDecodeError) as error:
+    except (Malformed, UnicodeDecodeError, ValidationError) as error:
         raise MalformedXML("The XML you provided was not well-formed or did not validate.") from error
     return members
 
@@ -106,14 +108,15 @@ def _location(region: str | None) -> bytes:
     return text + (region or "").encode() + b"</LocationConstraint>"
 
 
-def error(service: str, problem: AwsError, request_id: str) -> Outgoing:  # noqa: ARG001 - every codec's signature
-    """``<Error>`` with code, message, members and the request id."""
+def error(service: str, problem: AwsError, request_id: str, resource: str) -> Outgoing:  # noqa: ARG001 - every codec's
+    """``<Error>`` with code, message, members, the resource's path and the request id."""
     out = xml.Writer()
     out.open("Error")
     out.leaf("Code", problem.code)
     out.leaf("Message", problem.message)
     for name, value in problem.members.items():
         out.leaf(name, str(value))
+    out.leaf("Resource", resource)
     out.leaf("RequestId", request_id)
     out.leaf("HostId", request_id)
     out.close("Error")

@@ -14,6 +14,7 @@ from botocore.model import Shape
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_RANGES = {"integer": 2**31, "long": 2**63}
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -31,8 +32,8 @@ def parse_text(shape: Shape, text: str, timestamps: str) -> Any:
     kind = shape.type_name
     if kind in {"string", "char"}:
         return text
-    if kind in {"integer", "long"}:
-        return parse_integer(text)
+    if kind in _RANGES:
+        return in_range(kind, parse_integer(text))
     if kind in {"float", "double"}:
         return parse_float(text)
     if kind == "boolean":
@@ -67,6 +68,13 @@ def parse_integer(text: str) -> int:
     return int(text)
 
 
+def in_range(kind: str, value: int) -> int:
+    """``value``, which must fit the 32 bits of an ``integer`` or the 64 of a ``long``."""
+    if not -_RANGES[kind] <= value < _RANGES[kind]:
+        raise Malformed(f"expected {kind}, found a larger number")
+    return value
+
+
 def parse_float(text: str) -> float:
     """A decimal number, or NaN, Infinity, -Infinity."""
     if text in _SPECIAL:
@@ -93,9 +101,8 @@ def parse_timestamp(value: str | float, form: str) -> datetime:
             return _EPOCH + timedelta(microseconds=round(float(seconds) * 1_000_000))
         if not isinstance(value, str):
             raise Malformed("expected a date")
-        if form == "rfc822":
-            return parsedate_to_datetime(value).astimezone(UTC)
-        parsed = datetime.fromisoformat(value.strip())
+        parsed = parsedate_to_datetime(value) if form == "rfc822" else datetime.fromisoformat(value.strip())
+        # A time without a zone is UTC, never this machine's.
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError, TypeError, IndexError) as error:
         raise Malformed("expected a timestamp") from error

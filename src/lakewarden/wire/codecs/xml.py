@@ -17,6 +17,7 @@ from lakewarden.wire.codecs import scalars
 from lakewarden.wire.codecs.scalars import Malformed
 
 _MAX_DEPTH = 64
+_MAX_ELEMENTS = 120_000  # the largest real body names 10,000 parts with a number, an ETag and checksums
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -33,20 +34,25 @@ class Element:
 def read(body: bytes) -> Element:
     """The root element of ``body``; raises :class:`Malformed`."""
     stack: list[Element] = [Element("", {})]
+    texts: list[list[str]] = [[]]
+    count = 0
     parser = expat.ParserCreate()
 
     def start(tag: str, attributes: dict[str, str]) -> None:
-        if len(stack) > _MAX_DEPTH:
-            raise Malformed("the XML is nested too deeply")
+        nonlocal count
+        count += 1
+        if len(stack) > _MAX_DEPTH or count > _MAX_ELEMENTS:
+            raise Malformed("the XML is nested too deeply or too long")
+        texts.append([])
         element = Element(tag.rpartition(":")[2], attributes)
         stack[-1].children.append(element)
         stack.append(element)
 
     def end(_tag: str) -> None:
-        stack.pop()
+        stack.pop().text = "".join(texts.pop())
 
     def text(data: str) -> None:
-        stack[-1].text += data
+        texts[-1].append(data)
 
     def doctype(*_: object) -> None:
         # INVARIANT: no document type means no entities: neither files nor a billion laughs.
