@@ -4,18 +4,21 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+import botocore.session
 import pytest
 from botocore import parsers
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
+from botocore.exceptions import ClientError
 from botocore.handlers import parse_get_bucket_location
 
 from lakewarden.kernel.call import Answer
 from lakewarden.kernel.errors import AwsError
-from lakewarden.wire import Headers, RawRequest, Response, Wire
+from lakewarden.wire import Headers, RawRequest, Refused, Response, Wire
 from lakewarden.wire.models import SERVICES, operation_model, protocol, sensitive_paths
 from tests.unit.wire.test_route import nothing
-from tests.wire.signing import Keys
+from tests.wire.signing import Keys, text
 from tests.wire.test_every_operation import received
 
 WIRE = Wire(Keys(), "us-east-1", ("localhost",))
@@ -47,10 +50,10 @@ def parsed(service: str, operation: str, response: Response) -> dict[str, Any]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_error_reads_back_with_code_message_status_and_request_id(service: str) -> None:
-    text = 'Nothing <here> & "there", naïve\n☃'
-    response = WIRE.respond_error(RAW, service, AN_OPERATION[service], Odd(text))
+    said = 'Nothing <here> & "there", naïve\n☃'
+    response = WIRE.respond_error(RAW, service, AN_OPERATION[service], Odd(said))
     found = parsed(service, AN_OPERATION[service], response)
-    assert (found["Error"]["Code"], found["Error"]["Message"]) == ("OddThingException", text)
+    assert (found["Error"]["Code"], found["Error"]["Message"]) == ("OddThingException", said)
     assert found["ResponseMetadata"]["HTTPStatusCode"] == 409
     assert found["ResponseMetadata"]["RequestId"] == "req-1"
 
@@ -60,6 +63,34 @@ def test_an_error_before_any_service_is_known_is_s3s() -> None:
     assert found["Error"]["Code"] == "OddThingException"
     assert found["Error"]["Resource"] == "/bucket/k%20<"
     assert found["ResponseMetadata"]["HostId"] == "req-1"
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "lambda", "sns", "route53", "glacier"])
+def test_clients_of_a_service_that_is_not_here_are_told_so(service: str) -> None:
+    """With botocore's own client of that service, its own parser, and our bytes."""
+    session = botocore.session.Session()
+    session.set_credentials("AK", "secret")
+    client = session.create_client(service, "us-east-1", endpoint_url="http://localhost")
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        url = urlsplit(request.url)
+        headers = tuple((name, text(value)) for name, value in request.headers.items())
+        raw = replace(RAW, method=request.method, raw_path=url.path, query_string=url.query, headers=Headers(headers))
+        with pytest.raises(Refused) as caught:
+            asyncio.run(WIRE.receive(raw))
+        response = WIRE.respond_error(raw, caught.value.service, caught.value.operation, caught.value.error)
+        http = AWSResponse(request.url, response.status, HeadersDict(dict(response.headers)), None)
+        http._content = response.body
+        return http
+
+    client.meta.events.register("before-send", answer)
+    calls = {
+        "dynamodb": "list_tables", "lambda": "list_functions", "sns": "list_topics",
+        "route53": "list_hosted_zones", "glacier": "list_vaults",
+    }  # fmt: skip
+    with pytest.raises(ClientError) as caught:
+        getattr(client, calls[service])()
+    assert caught.value.response["Error"]["Code"] in {"UnknownOperationException", "InvalidAction"}
 
 
 def test_modelled_members_of_an_error_travel_and_others_do_not() -> None:

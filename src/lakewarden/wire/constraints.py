@@ -12,6 +12,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from lakewarden.kernel.errors import ValidationError
 
 _LONGEST_ECHO = 128
+_LONGEST_PLACE = 200
 _MOST_FINDINGS = 10
 
 
@@ -47,9 +48,10 @@ def _structure(shape: StructureShape, members: Mapping[str, Any], place: str) ->
     prefix = f"{place}." if place else ""
     for name in shape.required_members:  # a streaming member is still on its way
         if name not in members and not shape.members[name].serialization.get("streaming"):
-            yield f"Value null at '{prefix}{_camel(name)}' failed to satisfy constraint: Member must not be null"
+            place_of_it = f"{prefix}{_camel(name)}"[:_LONGEST_PLACE]
+            yield f"Value null at '{place_of_it}' failed to satisfy constraint: Member must not be null"
     if shape.is_tagged_union and len(members) != 1:
-        yield f"Value at '{place}' failed to satisfy constraint: exactly one member must be set"
+        yield f"Value at '{place[:_LONGEST_PLACE]}' failed to satisfy constraint: exactly one member must be set"
     for name, value in members.items():
         yield from _findings(shape.members[name], value, f"{prefix}{_camel(name)}")
 
@@ -76,7 +78,7 @@ def _head(shape: Shape, value: Any, place: str) -> str:
     # The value is the caller's own, but the text also goes to the audit trail: nothing sensitive, nothing long.
     shown = isinstance(value, str | int | float) and not shape.metadata.get("sensitive")
     echo = f" '{value}'" if shown and len(str(value)) <= _LONGEST_ECHO else ""
-    return f"Value{echo} at '{place}' failed to satisfy constraint:"
+    return f"Value{echo} at '{place[:_LONGEST_PLACE]}' failed to satisfy constraint:"
 
 
 def _camel(name: str) -> str:

@@ -111,11 +111,23 @@ class Wire:
         return _response(raw, service, out)
 
     def respond_error(self, raw: RawRequest, service: str, operation: str, error: AwsError) -> Response:  # noqa: ARG002
-        """The error in the service's form; S3's where no service is known."""
-        service = service or "s3"
+        """The error in the service's form, or in the form that the caller seems to speak where no service is known."""
+        form = service or _form_of(raw)
         if error.status == 304:
-            return _response(raw, service, Outgoing(304, b""))
-        return _response(raw, service, _CODECS[protocol(service)].error(service, error, raw.request_id, raw.raw_path))
+            return _response(raw, form, Outgoing(304, b""))
+        out = _CODECS[protocol(form)].error(form, error, raw.request_id, raw.raw_path)
+        if not service:
+            # Clients of the JSON family find the code here, whatever the body looks like.
+            out = replace(out, headers=(("x-amzn-ErrorType", error.code),))
+        return _response(raw, form, out)
+
+
+def _form_of(raw: RawRequest) -> str:
+    """A service whose protocol the caller of an unknown service would understand."""
+    kind = raw.headers.get("content-type")
+    if "x-amz-target" in raw.headers or kind.startswith(("application/x-amz-json", "application/json")):
+        return "athena"
+    return "sts" if kind.startswith("application/x-www-form") else "s3"
 
 
 def _with_hoisted_headers(raw: RawRequest) -> RawRequest:

@@ -92,7 +92,7 @@ def hoisted(request: RawRequest, query: Query) -> Headers:
     if not any(name == "X-Amz-Signature" for name, _ in query):
         return request.headers
     found = tuple(
-        (name, value)
+        (name, value.encode().decode("latin-1"))  # as header bytes arrive
         for name, value in query
         if name.lower().startswith("x-amz-") and name.lower() not in _AUTHENTICATION and name.lower() != "x-amz-target"
     )
