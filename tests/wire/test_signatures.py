@@ -181,6 +181,8 @@ def test_the_wrong_region_is_named() -> None:
     error = refused(get(region="ap-south-1")).error
     assert (error.code, error.members) == ("AuthorizationHeaderMalformed", {"Region": "eu-west-1"})
     assert refused(athena("us-east-1")).error.code == "InvalidSignatureException"
+    error = refused(presigned_get(region="ap-south-1")).error
+    assert (error.code, error.members) == ("AuthorizationQueryParametersError", {"Region": "eu-west-1"})
 
 
 @pytest.mark.parametrize(
@@ -201,6 +203,19 @@ def test_the_wrong_region_is_named() -> None:
 )
 def test_an_authorization_header_that_is_none(authorization: str) -> None:
     assert refused(with_headers(get(), {"authorization": authorization})).error.status in {400, 403}
+
+
+def test_a_host_or_date_that_is_not_signed_is_not_believed() -> None:
+    request = get()
+    authorization = request.headers.get("authorization")
+    for name in ("host;", ";x-amz-date"):
+        assert name in authorization
+        changed = with_headers(request, {"authorization": authorization.replace(name, "")})
+        assert refused(changed).error.code in {"SignatureDoesNotMatch", "AccessDenied"}
+    dated = get(Date="now")
+    undated = dated.headers.get("authorization").replace("date;", "")
+    error = refused(with_headers(dated, {"authorization": undated})).error
+    assert (error.code, error.message.endswith(": date")) == ("AccessDenied", True)
 
 
 # Time

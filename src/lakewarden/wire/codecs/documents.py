@@ -118,7 +118,7 @@ def _parse_scalar(shape: Shape, value: Any) -> Any:
 
 def _to_float(value: float) -> float:
     try:
-        return float(value)
+        return scalars.finite(float(value))
     except OverflowError:
         raise Malformed("expected a number, found a larger one") from None
 

@@ -81,7 +81,14 @@ def parse_float(text: str) -> float:
         return _SPECIAL[text]
     if not _NUMBER.fullmatch(text):
         raise Malformed("expected a number")
-    return float(text)
+    return finite(float(text))
+
+
+def finite(value: float) -> float:
+    """``value``, unless its digits said more than a double can hold."""
+    if math.isinf(value):
+        raise Malformed("expected a number, found a larger one")
+    return value
 
 
 def format_float(value: float) -> str:
