@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from lakewarden.catalog.errors import InvalidInputException
-from lakewarden.catalog.model import DatabaseRecord, TableRecord
-from lakewarden.catalog.service import CatalogService
+from lakewarden.catalog.errors import EntityNotFoundException, InvalidInputException
+from lakewarden.catalog.model import DatabaseRecord
+from lakewarden.catalog.service import CatalogService, Shown
 from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, Rule, table_of
 from lakewarden.kernel.arn import Arn
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AwsError
 
 Params = Mapping[str, Any]
+_PAGE = 100
+_INSTANTS = ("LastAccessTime", "LastAnalyzedTime")
 
 
 class Handlers:
@@ -35,8 +37,8 @@ class Handlers:
 
     def get_databases(self, call: AuthorizedCall) -> Params:
         """GetDatabases: those that the caller may see."""
-        found = [self._database(one) for one in self._service.databases(call.call.principal)]
-        return page(found, call.params, "DatabaseList")
+        found, more = page(self._service.databases(call.call.principal), call.params)
+        return {"DatabaseList": [self._database(one) for one in found], **more}
 
     def update_database(self, call: AuthorizedCall) -> None:
         """UpdateDatabase."""
@@ -52,14 +54,23 @@ class Handlers:
 
     def get_table(self, call: AuthorizedCall) -> Params:
         """GetTable with the permitted columns."""
-        _, record = self._service.table(call.call.principal, call.params["DatabaseName"], call.params["Name"])
-        return {"Table": self._table(record)}
+        shown = self._service.table(call.call.principal, call.params["DatabaseName"], call.params["Name"])
+        return {"Table": self._table(shown)}
 
     def get_tables(self, call: AuthorizedCall) -> Params:
         """GetTables: those that the caller may see, with the permitted columns."""
-        found = self._service.tables(call.call.principal, call.params["DatabaseName"])
-        wanted = _expression(call.params.get("Expression"))
-        return page([self._table(one) for _, one in found if wanted(one.name)], call.params, "TableList")
+        params = call.params
+        limit = int(params.get("MaxResults", _PAGE))
+        found = self._service.tables_after(
+            call.call.principal,
+            params["DatabaseName"],
+            name_of(params.get("NextToken")),
+            _expression(params.get("Expression")),
+            limit + 1,
+        )
+        # The token is the last name told; what follows it is decided anew on the next call.
+        more = {"NextToken": token_of(found[limit - 1][1].name)} if len(found) > limit else {}
+        return {"TableList": [self._table(one) for one in found[:limit]], **more}
 
     def update_table(self, call: AuthorizedCall) -> None:
         """UpdateTable."""
@@ -85,14 +96,16 @@ class Handlers:
     def _database(self, record: DatabaseRecord) -> dict[str, Any]:
         return {**record.document, "CreateTime": datetime.fromisoformat(record.created), "CatalogId": self._account}
 
-    def _table(self, record: TableRecord) -> dict[str, Any]:
+    def _table(self, shown: Shown) -> dict[str, Any]:
+        governed, record = shown
         return {
             **record.document,
+            **{name: datetime.fromisoformat(record.document[name]) for name in _INSTANTS if record.document.get(name)},
             "DatabaseName": record.database,
             "CreateTime": datetime.fromisoformat(record.created),
             "UpdateTime": datetime.fromisoformat(record.updated),
             "CreatedBy": record.created_by,
-            "IsRegisteredWithLakeFormation": self._service.is_registered(record),
+            "IsRegisteredWithLakeFormation": self._service.is_registered(governed.table.location),
             "CatalogId": self._account,
             "VersionId": str(record.version),
         }
@@ -106,7 +119,12 @@ def operations(service: CatalogService, account: str, region: str) -> Operations
     def operation(
         name: str, do: Callable[[AuthorizedCall], Params | None], rule: Rule, *, read: bool = False
     ) -> Operation:
-        return Operation(name, lambda call: do(call) or {}, rule, read_only=read)
+        def handler(call: AuthorizedCall) -> Params:
+            if call.params.get("CatalogId", account) != account:
+                raise EntityNotFoundException(f"Catalog {call.params['CatalogId']} not found.")
+            return do(call) or {}
+
+        return Operation(name, handler, rule, read_only=read)
 
     return table_of(
         operation("CreateDatabase", handlers.create_database, arns.database("DatabaseInput.Name")),
@@ -175,22 +193,49 @@ def _table_input(params: Params) -> Params:
 
 
 def _expression(text: str | None) -> Callable[[str], bool]:
-    """GetTables' Expression: a regular expression with ``*``; taken as a plain pattern, so that it always ends."""
+    """GetTables' Expression: names with ``*`` (or ``.*``) for any text and ``|`` between alternatives.
+
+    Matched part by part and not as a regular expression, so that no pattern can take more than a moment.
+    """
     if not text:
         return lambda _: True
-    parts = [re.escape(part) for part in re.split(r"\.?\*", text.lower())]
-    pattern = re.compile(".*".join(parts).replace(r"\|", "|"))
-    return lambda name: pattern.fullmatch(name) is not None
+    alternatives = [re.split(r"\.?\*", one) for one in text.lower().split("|")]
+    return lambda name: any(_matches(name, parts) for parts in alternatives)
 
 
-def page(items: Sequence[Any], params: Params, name: str) -> dict[str, Any]:
-    """One page; the token is the position of the next item."""
-    start = 0
-    if params.get("NextToken"):
-        try:
-            start = int(base64.b64decode(params["NextToken"], validate=True))
-        except (binascii.Error, ValueError) as error:
-            raise InvalidInputException("NextToken is invalid.") from error
-    end = start + int(params.get("MaxResults", 100))
-    more = {"NextToken": base64.b64encode(str(end).encode()).decode()} if end < len(items) else {}
-    return {name: list(items[max(start, 0) : end]), **more}
+def _matches(name: str, parts: Sequence[str]) -> bool:
+    """Whether ``name`` is ``parts`` with any text between them."""
+    first, *middle = parts
+    if not middle:
+        return name == first
+    last = middle.pop()
+    end = len(name) - len(last)
+    if not name.startswith(first) or not name.endswith(last) or end < len(first):
+        return False
+    position = len(first)
+    for part in middle:
+        found = name.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
+
+
+def token_of(name: str) -> str:
+    """A NextToken that means "behind this name"."""
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def name_of(token: str | None) -> str:
+    """The name in a NextToken; raises InvalidInput."""
+    try:
+        return base64.b64decode(token or "", altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInputException("NextToken is invalid.") from error
+
+
+def page(items: Sequence[DatabaseRecord], params: Params) -> tuple[Sequence[DatabaseRecord], dict[str, Any]]:
+    """The databases of one page, and NextToken where there are more."""
+    after, limit = name_of(params.get("NextToken")), int(params.get("MaxResults", _PAGE))
+    rest = [one for one in items if one.name > after]
+    return rest[:limit], {"NextToken": token_of(rest[limit - 1].name)} if len(rest) > limit else {}

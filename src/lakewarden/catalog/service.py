@@ -2,8 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from lakewarden.catalog.errors import (
@@ -16,16 +17,19 @@ from lakewarden.catalog.errors import (
 from lakewarden.catalog.model import DatabaseRecord, TableRecord
 from lakewarden.catalog.ports import TablePermissions
 from lakewarden.catalog.store import CatalogStore, Entries
+from lakewarden.catalog.visible import visible_record
 from lakewarden.kernel.call import Principal
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.lake import GovernedTable
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,255}")
 Document = Mapping[str, Any]
+Shown = tuple[GovernedTable, TableRecord]
+"""A table with what the principal may do with it, and its record reduced to what the principal may see."""
 
 
 class CatalogService:
-    """One account's catalog."""
+    """One account's catalog. Names are taken in any case and kept in lower case."""
 
     def __init__(self, store: CatalogStore, permissions: TablePermissions, clock: Clock) -> None:
         self._store = store
@@ -38,44 +42,52 @@ class CatalogService:
         """CreateDatabase; raises AlreadyExists, InvalidInput or AccessDenied."""
         name = checked_name(document["Name"])
         self._permissions.require_create_database(principal, str(document.get("LocationUri") or ""))
-        with self._store.write() as entries:
+        self._permissions.require_defaults(principal, document.get("CreateTableDefaultPermissions"))
+        with self._store.write(permissions=True) as entries:
             if entries.database(name) is not None:
                 raise AlreadyExistsException(f"Database {name} already exists.")
             entries.put_database(DatabaseRecord(name, str(uuid.uuid4()), self._now(), {**document, "Name": name}))
-        self._permissions.database_created(principal, name)
+            self._permissions.database_created(entries.connection, principal, name)
 
     def update_database(self, principal: Principal, name: str, document: Document) -> None:
         """UpdateDatabase."""
         name = name.lower()
         if checked_name(document["Name"]) != name:
             raise InvalidInputException("A database cannot be renamed.")
-        self._require_database(principal, name, "ALTER", "Alter")
+        present = self._require_database(principal, name, "ALTER", "Alter")
+        location = str(document.get("LocationUri") or "")
+        if location != present.location:
+            self._permissions.require_location(principal, location, "")
+        defaults = document.get("CreateTableDefaultPermissions")
+        if defaults != present.document.get("CreateTableDefaultPermissions"):
+            self._permissions.require_defaults(principal, defaults)
         with self._store.write() as entries:
-            entries.put_database(replace(_present(entries, name), document={**document, "Name": name}))
+            current = _present(entries, name)
+            if current != present:
+                raise ConcurrentModificationException("The database was changed by another call.")
+            entries.put_database(replace(current, document={**document, "Name": name}))
 
     def delete_database(self, principal: Principal, name: str) -> None:
-        """DeleteDatabase, its tables included."""
+        """DeleteDatabase with its tables, all or nothing; every one of them must be the principal's to drop."""
         name = name.lower()
         self._require_database(principal, name, "DROP", "Drop")
-        with self._store.read() as entries:
-            tables = entries.tables(name)
-        for table in tables:
-            self.delete_table(principal, name, table.name)
-        # Grants go first: a crash in between leaves a database that nobody was granted, never the reverse.
-        self._permissions.database_dropping(name)
-        with self._store.write() as entries:
+        with self._store.write(permissions=True) as entries:
+            _present(entries, name)
+            for record in entries.tables(name):
+                # The refusal names the database: whoever drops it may not know of every table in it.
+                if "DROP" not in self._governed(principal, record).access.actions:
+                    raise InsufficientPermissions("Drop", f"all tables of {name}")
+                entries.remove_table(name, record.name)
             entries.remove_database(name)
+            self._permissions.database_dropped(entries.connection, name)
 
     def database(self, principal: Principal, name: str) -> DatabaseRecord:
         """GetDatabase; hidden and absent are refused alike, except to those who see every database."""
         name = name.lower()
+        if not self._permissions.database_access(principal, name).visible:
+            raise InsufficientPermissions("Describe", name)
         with self._store.read() as entries:
-            found = entries.database(name)
-        if found is not None and self._permissions.database_access(principal, name).visible:
-            return found
-        if self._permissions.database_access(principal, name).visible:
-            raise EntityNotFoundException(f"Database {name} not found.")
-        raise InsufficientPermissions("Describe", name)
+            return _present(entries, name)
 
     def databases(self, principal: Principal) -> list[DatabaseRecord]:
         """The databases that the principal may see."""
@@ -95,26 +107,25 @@ class CatalogService:
         """CreateTable."""
         database, name = database.lower(), checked_name(document["Name"])
         parent = self.database(principal, database)
-        location = str((document.get("StorageDescriptor") or {}).get("Location") or "")
-        self._permissions.require_create_table(principal, database, parent.location, location)
+        self._permissions.require_create_table(principal, database, parent.location, _location(document))
         now = self._now()
         record = TableRecord(database, name, str(uuid.uuid4()), 0, now, now, principal.arn, {**document, "Name": name})
         _check_columns(record)
-        with self._store.write() as entries:
-            _present(entries, database)
+        with self._store.write(permissions=True) as entries:
+            parent = _present(entries, database)
             if entries.table(database, name) is not None:
                 raise AlreadyExistsException(f"Table {name} already exists.")
             entries.put_table(record)
-        defaults = parent.document.get("CreateTableDefaultPermissions")
-        self._permissions.table_created(principal, database, name, defaults)
+            defaults = parent.document.get("CreateTableDefaultPermissions")
+            self._permissions.table_created(entries.connection, principal, database, name, defaults)
 
     def update_table(self, principal: Principal, database: str, document: Document, version: str | None) -> None:
-        """UpdateTable."""
+        """UpdateTable; a new location must be one that the principal may place data at."""
         governed, record = self._require_table(principal, database, document["Name"], "ALTER", "Alter")
-        location = str((document.get("StorageDescriptor") or {}).get("Location") or "")
+        location = _location(document)
         if location != governed.table.location:
             parent = self.database(principal, record.database)
-            self._permissions.require_create_table(principal, record.database, parent.location, location)
+            self._permissions.require_location(principal, location, parent.location)
         if version is not None and version != str(record.version):
             raise ConcurrentModificationException("The table was changed by another call.")
         changed = replace(
@@ -123,32 +134,28 @@ class CatalogService:
         _check_columns(changed)
         with self._store.write() as entries:
             current = entries.table(record.database, record.name)
-            if current is None or current.version != record.version:
+            if current is None or (current.id, current.version) != (record.id, record.version):
                 raise ConcurrentModificationException("The table was changed by another call.")
             entries.put_table(changed)
 
     def delete_table(self, principal: Principal, database: str, name: str) -> None:
         """DeleteTable; the data stays."""
         _, record = self._require_table(principal, database, name, "DROP", "Drop")
-        self._permissions.table_dropping(record.database, record.name)
-        with self._store.write() as entries:
+        with self._store.write(permissions=True) as entries:
+            current = entries.table(record.database, record.name)
+            if current is None or current.id != record.id:
+                raise ConcurrentModificationException("The table was changed by another call.")
             entries.remove_table(record.database, record.name)
+            self._permissions.table_dropped(entries.connection, record.database, record.name)
 
-    def table(self, principal: Principal, database: str, name: str) -> tuple[GovernedTable, TableRecord]:
+    def table(self, principal: Principal, database: str, name: str) -> Shown:
         """GetTable: the table, its record reduced to what the principal may see.
 
-        Raises AccessDenied for hidden and absent tables alike; EntityNotFound only to those who may create there.
+        Raises AccessDenied for hidden and absent tables alike; EntityNotFound only to those who could see or make any
+        table of the database.
         """
-        database, name = database.lower(), name.lower()
-        with self._store.read() as entries:
-            record = entries.table(database, name)
-        if record is not None:
-            governed = self._governed(principal, record)
-            if governed.access.visible:
-                return governed, visible_record(record, governed)
-        elif self._may_know_absence(principal, database):
-            raise EntityNotFoundException(f"Table {name} not found.")
-        raise InsufficientPermissions("Describe", name)
+        governed, record = self._find(principal, database.lower(), name.lower())
+        return governed, visible_record(record, governed)
 
     def find(self, principal: Principal, database: str, name: str) -> GovernedTable | None:
         """The governed table, or None for hidden and absent ones."""
@@ -159,56 +166,65 @@ class CatalogService:
         governed = self._governed(principal, record)
         return governed if governed.access.visible else None
 
-    def tables(self, principal: Principal, database: str) -> list[tuple[GovernedTable, TableRecord]]:
-        """The tables of a database that the principal may see."""
-        self.database(principal, database)
-        with self._store.read() as entries:
-            records = entries.tables(database.lower())
-        governed = ((self._governed(principal, record), record) for record in records)
-        return [(one, visible_record(record, one)) for one, record in governed if one.access.visible]
+    def tables(self, principal: Principal, database: str) -> list[Shown]:
+        """The tables of a database that the principal may see, by name."""
+        return self.tables_after(principal, database, "", lambda _: True, None)
 
-    def is_registered(self, record: TableRecord) -> bool:
-        """Whether the table's location is under Lake Formation's control."""
-        return self._permissions.is_registered(record.table().location)
+    def tables_after(
+        self, principal: Principal, database: str, after: str, wanted: Callable[[str], bool], limit: int | None
+    ) -> list[Shown]:
+        """At most ``limit`` visible tables whose name is ``wanted``, from the first one behind the name ``after``."""
+        database = database.lower()
+        self.database(principal, database)
+        names = self._permissions.visible_tables(principal, database)
+        with self._store.read() as entries:
+            records: Iterator[TableRecord] = (
+                entries.tables_after(database, after)
+                if names is None
+                else iter(entries.named_tables(database, (name for name in names if name > after)))
+            )
+            candidates = (record for record in records if wanted(record.name))
+            return list(islice(self._shown(principal, candidates), limit))
+
+    def _shown(self, principal: Principal, records: Iterator[TableRecord]) -> Iterator[Shown]:
+        for record in records:
+            governed = self._governed(principal, record)
+            if governed.access.visible:
+                yield governed, visible_record(record, governed)
+
+    def is_registered(self, location: str) -> bool:
+        """Whether a location is under Lake Formation's control."""
+        return self._permissions.is_registered(location)
 
     def _governed(self, principal: Principal, record: TableRecord) -> GovernedTable:
         table = record.table()
         return GovernedTable(table, self._permissions.table_access(principal, table))
 
+    def _find(self, principal: Principal, database: str, name: str) -> Shown:
+        """The table and its whole record; raises unless it is visible."""
+        with self._store.read() as entries:
+            record = entries.table(database, name)
+        if record is not None:
+            governed = self._governed(principal, record)
+            if governed.access.visible:
+                return governed, record
+        elif self._may_know_absence(principal, database):
+            raise EntityNotFoundException(f"Table {name} not found.")
+        raise InsufficientPermissions("Describe", name)
+
     def _may_know_absence(self, principal: Principal, database: str) -> bool:
+        if self._permissions.visible_tables(principal, database) is None:
+            return True
         return "CREATE_TABLE" in self._permissions.database_access(principal, database).actions
 
-    def _require_table(
-        self, principal: Principal, database: str, name: str, action: str, title: str
-    ) -> tuple[GovernedTable, TableRecord]:
-        governed, _ = self.table(principal, database, name)
+    def _require_table(self, principal: Principal, database: str, name: str, action: str, title: str) -> Shown:
+        governed, record = self._find(principal, database.lower(), name.lower())
         if action not in governed.access.actions:
             raise InsufficientPermissions(title, governed.table.name)
-        with self._store.read() as entries:
-            record = entries.table(governed.table.database, governed.table.name)
-        if record is None:
-            raise EntityNotFoundException(f"Table {name} not found.")
         return governed, record
 
     def _now(self) -> str:
         return self._clock().isoformat()
-
-
-def visible_record(record: TableRecord, governed: GovernedTable) -> TableRecord:
-    """The record with the permitted columns only.
-
-    INVARIANT (non_interference): every answer about a table passes through here.
-    """
-    allowed = set(governed.access.described)
-    if len(allowed) == len(governed.table.all_columns):
-        return record
-    storage = dict(record.document.get("StorageDescriptor") or {})
-    storage["Columns"] = [one for one in storage.get("Columns") or () if one["Name"].lower() in allowed]
-    keys = [one for one in record.document.get("PartitionKeys") or () if one["Name"].lower() in allowed]
-    document = {**record.document, "StorageDescriptor": storage, "PartitionKeys": keys}
-    for revealing in ("ViewOriginalText", "ViewExpandedText"):
-        document.pop(revealing, None)
-    return replace(record, document=document)
 
 
 def checked_name(name: str) -> str:
@@ -218,10 +234,16 @@ def checked_name(name: str) -> str:
     return name.lower()
 
 
+def _location(document: Document) -> str:
+    return str((document.get("StorageDescriptor") or {}).get("Location") or "")
+
+
 def _check_columns(record: TableRecord) -> None:
     names = [column.name for column in record.table().all_columns]
     if len(names) != len(set(names)):
         raise InvalidInputException("A column name stands twice.")
+    if not all(names):
+        raise InvalidInputException("A column has no name.")
 
 
 def _present(entries: Entries, name: str) -> DatabaseRecord:

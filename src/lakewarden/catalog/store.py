@@ -1,9 +1,10 @@
 """The catalog's tables. It is also the permissions context's view of what exists."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from lakewarden.catalog.model import DatabaseRecord, TableRecord
 from lakewarden.state import METADATA, Database
 
+_PAGE = 500
 _databases = sa.Table(
     "glue_databases",
     METADATA,
@@ -73,6 +75,33 @@ class Entries:
         query = sa.select(_tables).where(_tables.c.database == database).order_by(_tables.c.name)
         return [TableRecord(**_loaded(row)) for row in self.connection.execute(query).mappings()]
 
+    def named_tables(self, database: str, names: Iterable[str]) -> list[TableRecord]:
+        """Those of ``names`` that exist, by name."""
+        wanted = sorted(names)
+        found: list[TableRecord] = []
+        for start in range(0, len(wanted), _PAGE):
+            query = sa.select(_tables).where(
+                _tables.c.database == database, _tables.c.name.in_(wanted[start : start + _PAGE])
+            )
+            found += [TableRecord(**_loaded(row)) for row in self.connection.execute(query).mappings()]
+        return sorted(found, key=lambda record: record.name)
+
+    def tables_after(self, database: str, after: str) -> Iterator[TableRecord]:
+        """A database's tables by name, from the first one behind ``after``; read as they are taken."""
+        while True:
+            query = (
+                sa.select(_tables)
+                .where(_tables.c.database == database, _tables.c.name > after)
+                .order_by(_tables.c.name)
+                .limit(_PAGE)
+            )
+            rows = self.connection.execute(query).mappings().all()
+            for row in rows:
+                yield TableRecord(**_loaded(row))
+            if len(rows) < _PAGE:
+                return
+            after = rows[-1]["name"]
+
     def put_table(self, record: TableRecord) -> None:
         """Insert or replace."""
         self.remove_table(record.database, record.name)
@@ -80,7 +109,7 @@ class Entries:
             sa.insert(_tables).values(
                 database=record.database, name=record.name, id=record.id, version=record.version,
                 created=record.created, updated=record.updated, created_by=record.created_by,
-                document=json.dumps(record.document, default=str),
+                document=json.dumps(record.document, default=_instant),
             )
         )  # fmt: skip
 
@@ -102,9 +131,10 @@ class CatalogStore:
             yield Entries(connection)
 
     @contextmanager
-    def write(self) -> Iterator[Entries]:
-        """A durable change."""
-        with self._database.write("catalog") as connection:
+    def write(self, *, permissions: bool = False) -> Iterator[Entries]:
+        """A durable change; with ``permissions`` it changes who holds what in the same transaction."""
+        scopes = ("catalog", "permissions") if permissions else ("catalog",)
+        with self._database.write(*scopes) as connection:
             yield Entries(connection)
 
     def has_database(self, name: str) -> bool:
@@ -117,6 +147,13 @@ class CatalogStore:
         with self.read() as entries:
             found = entries.table(database, table)
         return None if found is None else tuple(column.name for column in found.table().all_columns)
+
+
+def _instant(value: object) -> str:
+    """Instants within a document are kept as ISO text; nothing else can be in it that JSON does not know."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"not a member of a Glue document: {type(value).__name__}")
 
 
 def _loaded(row: sa.RowMapping) -> dict[str, Any]:

@@ -45,10 +45,15 @@ class Table:
 
 
 class AccessMode(Enum):
-    """Who decides about a table (SEMANTICS.md, hybrid access mode)."""
+    """Who decides about a table (SEMANTICS.md, hybrid access mode).
+
+    ``UNREGISTERED``: grants decide what is visible, and IAM on S3 must allow reading the files as well, because
+    the table's location is not under Lake Formation's control.
+    """
 
     NONE = "none"
     LAKE_FORMATION = "lake-formation"
+    UNREGISTERED = "unregistered"
     IAM = "iam"
 
 

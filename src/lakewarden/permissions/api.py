@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from lakewarden.guard import AuthorizedCall, Operation, Operations, on, table_of
-from lakewarden.kernel.call import Principal
+from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, Rule, on, table_of
+from lakewarden.kernel.call import Call, Principal
 from lakewarden.kernel.errors import AwsError
 from lakewarden.permissions.errors import InvalidInputException
 from lakewarden.permissions.model import (
@@ -22,13 +22,13 @@ from lakewarden.permissions.model import (
     TableResource,
 )
 from lakewarden.permissions.service import PermissionService
+from lakewarden.permissions.shapes import Params, grant_answer, grant_of, own_account, resource_answer, resource_of
 
-Params = Mapping[str, Any]
-_TYPES: Mapping[str, type[Resource]] = {
-    "CATALOG": CatalogResource,
-    "DATABASE": DatabaseResource,
-    "TABLE": TableResource,
-    "DATA_LOCATION": LocationResource,
+_TYPES: Mapping[str, tuple[type[Resource], ...]] = {
+    "CATALOG": (CatalogResource,),
+    "DATABASE": (DatabaseResource,),
+    "TABLE": (TableResource, ColumnsResource),
+    "DATA_LOCATION": (LocationResource,),
 }
 
 
@@ -41,63 +41,100 @@ class Handlers:
 
     def grant(self, call: AuthorizedCall) -> None:
         """GrantPermissions."""
-        self._service.grant(call.call.principal, grant_of(call.params))
+        self._service.grants.grant(call.call.principal, self._grant_of(call.params))
 
     def revoke(self, call: AuthorizedCall) -> None:
         """RevokePermissions."""
-        self._service.revoke(call.call.principal, grant_of(call.params))
+        self._service.grants.revoke(call.call.principal, self._grant_of(call.params))
 
     def batch_grant(self, call: AuthorizedCall) -> Params:
         """BatchGrantPermissions."""
-        return _batch(call, self._service.grant)
+        return self._batch(call, self._service.grants.grant)
 
     def batch_revoke(self, call: AuthorizedCall) -> Params:
         """BatchRevokePermissions."""
-        return _batch(call, self._service.revoke)
+        return self._batch(call, self._service.grants.revoke)
 
     def list_permissions(self, call: AuthorizedCall) -> Params:
         """ListPermissions; whoever does not administer the lake is told of its own grants only."""
         params = call.params
+        own_account(params, self._account)
         wanted = params.get("Principal", {}).get("DataLakePrincipalIdentifier", "")
-        resource = resource_of(params["Resource"]) if params.get("Resource") else None
-        kind = _TYPES.get(params.get("ResourceType", ""))
-        if not self._service.facts(call.call.principal).administrator:
+        resource = self._resource_of(params["Resource"]) if params.get("Resource") else None
+        # A type that is not offered has no grants, rather than all of them.
+        kinds = _TYPES.get(params["ResourceType"], ()) if params.get("ResourceType") else None
+        if not self._service.facts(call.call.principal).sees_everything:
             own = call.call.principal.grantee_arn
             if wanted not in {"", own}:
                 return {"PrincipalResourcePermissions": []}
             wanted = own
-        found = [grant_answer(one, self._account) for one in self._service.list_grants(wanted, resource, kind)]
+        found = [grant_answer(one, self._account) for one in self._service.grants.found(wanted, resource, kinds)]
         return page(found, params, "PrincipalResourcePermissions")
+
+    def _grant_of(self, params: Params) -> Grant:
+        own_account(params, self._account)
+        return grant_of(params, self._account)
+
+    def _resource_of(self, members: Params) -> Resource:
+        return resource_of(members, self._account)
+
+    def _batch(self, call: AuthorizedCall, do: Callable[[Principal, Grant], None]) -> Params:
+        """Each entry stands or fails by itself."""
+        own_account(call.params, self._account)
+        failures = []
+        for entry in call.params["Entries"]:
+            try:
+                do(call.call.principal, grant_of(entry, self._account))
+            except AwsError as error:
+                problem = {"ErrorCode": error.code, "ErrorMessage": error.message}
+                failures.append({"RequestEntry": entry, "Error": problem})
+        return {"Failures": failures}
 
     def register(self, call: AuthorizedCall) -> None:
         """RegisterResource, by default with the service-linked role."""
-        role = call.params.get("RoleArn") or (
+        params = call.params
+        if params.get("RoleArn") and params.get("UseServiceLinkedRole"):
+            raise InvalidInputException("Either RoleArn or UseServiceLinkedRole can be given, not both.")
+        role = params.get("RoleArn") or (
             f"arn:aws:iam::{self._account}:role/aws-service-role/lakeformation.amazonaws.com/"
             "AWSServiceRoleForLakeFormationDataAccess"
         )
-        self._service.register(call.params["ResourceArn"], role, hybrid=call.params.get("HybridAccessEnabled", False))
+        self._service.registry.register(
+            params["ResourceArn"], role, hybrid=bool(params.get("HybridAccessEnabled", False))
+        )
+
+    def update_resource(self, call: AuthorizedCall) -> None:
+        """UpdateResource."""
+        params = call.params
+        self._service.registry.update(
+            params["ResourceArn"], params["RoleArn"], hybrid=params.get("HybridAccessEnabled")
+        )
 
     def deregister(self, call: AuthorizedCall) -> None:
         """DeregisterResource."""
-        self._service.deregister(call.params["ResourceArn"])
+        self._service.registry.deregister(call.params["ResourceArn"])
 
     def describe_resource(self, call: AuthorizedCall) -> Params:
         """DescribeResource."""
-        return {"ResourceInfo": _registration(self._service.registration(call.params["ResourceArn"]))}
+        return {"ResourceInfo": _registration(self._service.registry.registration(call.params["ResourceArn"]))}
 
     def list_resources(self, call: AuthorizedCall) -> Params:
         """ListResources."""
-        return page([_registration(one) for one in self._service.registrations()], call.params, "ResourceInfoList")
+        return page(
+            [_registration(one) for one in self._service.registry.registrations()], call.params, "ResourceInfoList"
+        )
 
     def put_settings(self, call: AuthorizedCall) -> None:
         """PutDataLakeSettings."""
+        own_account(call.params, self._account)
         document = dict(call.params["DataLakeSettings"])
         administrators = tuple(one["DataLakePrincipalIdentifier"] for one in document.pop("DataLakeAdmins", None) or ())
-        self._service.set_settings(call.call.principal, Settings(administrators, document))
+        self._service.registry.set_settings(call.call.principal, Settings(administrators, document))
 
-    def get_settings(self, call: AuthorizedCall) -> Params:  # noqa: ARG002 - a handler's signature
+    def get_settings(self, call: AuthorizedCall) -> Params:
         """GetDataLakeSettings."""
-        settings = self._service.settings()
+        own_account(call.params, self._account)
+        settings = self._service.registry.settings()
         admins = [{"DataLakePrincipalIdentifier": arn} for arn in settings.administrators]
         empty: dict[str, Any] = {"CreateDatabaseDefaultPermissions": [], "CreateTableDefaultPermissions": []}
         return {"DataLakeSettings": {**empty, **settings.document, "DataLakeAdmins": admins}}
@@ -112,17 +149,22 @@ class Handlers:
 
     def _opt(self, call: AuthorizedCall, *, opted_in: bool) -> None:
         principal = call.params["Principal"]["DataLakePrincipalIdentifier"]
-        resource = resource_of(call.params["Resource"])
-        self._service.set_opt_in(call.call.principal, principal, resource, opted_in=opted_in)
+        resource = self._resource_of(call.params["Resource"])
+        self._service.registry.set_opt_in(call.call.principal, principal, resource, opted_in=opted_in)
 
     def opt_ins(self, call: AuthorizedCall) -> Params:
-        """ListLakeFormationOptIns."""
+        """ListLakeFormationOptIns; whoever does not administer the lake is told of its own only."""
+        wanted = call.params.get("Principal", {}).get("DataLakePrincipalIdentifier", "")
+        asked = self._resource_of(call.params["Resource"]) if call.params.get("Resource") else None
+        own = call.call.principal.grantee_arn
+        all_seen = self._service.facts(call.call.principal).sees_everything
         found = [
             {
                 "Principal": {"DataLakePrincipalIdentifier": principal},
                 "Resource": resource_answer(resource, self._account),
             }
-            for principal, resource in self._service.opt_ins()
+            for principal, resource in self._service.registry.opt_ins()
+            if wanted in {"", principal} and asked in {None, resource} and (all_seen or principal == own)
         ]
         return page(found, call.params, "LakeFormationOptInsInfoList")
 
@@ -131,8 +173,10 @@ def operations(service: PermissionService, account: str) -> Operations:
     """Lake Formation's operations over ``service``."""
     handlers = Handlers(service, account)
 
-    def operation(name: str, do: Callable[[AuthorizedCall], Params | None], *, read: bool = False) -> Operation:
-        return Operation(name, lambda call: do(call) or {}, on(f"lakeformation:{name}"), read_only=read)
+    def operation(
+        name: str, do: Callable[[AuthorizedCall], Params | None], *, read: bool = False, rule: Rule | None = None
+    ) -> Operation:
+        return Operation(name, lambda call: do(call) or {}, rule or on(f"lakeformation:{name}"), read_only=read)
 
     return table_of(
         operation("GrantPermissions", handlers.grant),
@@ -140,7 +184,8 @@ def operations(service: PermissionService, account: str) -> Operations:
         operation("BatchGrantPermissions", handlers.batch_grant),
         operation("BatchRevokePermissions", handlers.batch_revoke),
         operation("ListPermissions", handlers.list_permissions, read=True),
-        operation("RegisterResource", handlers.register),
+        operation("RegisterResource", handlers.register, rule=_passing_a_role),
+        operation("UpdateResource", handlers.update_resource, rule=_passing_a_role),
         operation("DeregisterResource", handlers.deregister),
         operation("DescribeResource", handlers.describe_resource, read=True),
         operation("ListResources", handlers.list_resources, read=True),
@@ -152,85 +197,13 @@ def operations(service: PermissionService, account: str) -> Operations:
     )
 
 
-def _batch(call: AuthorizedCall, do: Callable[[Principal, Grant], None]) -> Params:
-    """Each entry stands or fails by itself."""
-    failures = []
-    for entry in call.params["Entries"]:
-        try:
-            do(call.call.principal, grant_of(entry))
-        except AwsError as error:
-            problem = {"ErrorCode": error.code, "ErrorMessage": error.message}
-            failures.append({"RequestEntry": entry, "Error": problem})
-    return {"Failures": failures}
-
-
-def grant_of(params: Params) -> Grant:
-    """AWS's Principal, Resource, Permissions and PermissionsWithGrantOption as a :class:`Grant`."""
-    principal = (params.get("Principal") or {}).get("DataLakePrincipalIdentifier", "")
-    grantable = frozenset(params.get("PermissionsWithGrantOption") or ())
-    permissions = frozenset(params.get("Permissions") or ())
-    return Grant(principal, resource_of(params.get("Resource") or {}), permissions, grantable)
-
-
-def resource_of(members: Params) -> Resource:
-    """AWS's Resource shape; exactly one of its members must be there."""
-    if len(members) != 1:
-        raise InvalidInputException("Resource must name exactly one kind of resource.")
-    kind, body = next(iter(members.items()))
-    if kind == "Catalog":
-        return CatalogResource()
-    if kind == "Database":
-        return DatabaseResource(body["Name"].lower())
-    if kind == "Table":
-        if ("Name" in body) == ("TableWildcard" in body):
-            raise InvalidInputException("A table resource has either a name or a wildcard.")
-        return TableResource(body["DatabaseName"].lower(), body.get("Name", "").lower())
-    if kind == "TableWithColumns":
-        return _columns(body)
-    if kind == "DataLocation":
-        return LocationResource(body["ResourceArn"].rstrip("/"))
-    raise InvalidInputException(f"Lakewarden does not offer permissions on {kind} yet.")
-
-
-def _columns(body: Params) -> Resource:
-    database, table = body["DatabaseName"].lower(), body["Name"].lower()
-    wildcard = body.get("ColumnWildcard")
-    names = tuple(sorted({name.lower() for name in body.get("ColumnNames") or ()}))
-    if (wildcard is None) == (not names):
-        raise InvalidInputException("Either ColumnNames or ColumnWildcard must be given.")
-    if wildcard is None:
-        return ColumnsResource(database, table, include=names)
-    excluded = tuple(sorted({name.lower() for name in wildcard.get("ExcludedColumnNames") or ()}))
-    return ColumnsResource(database, table, wildcard=True, exclude=excluded)
-
-
-def grant_answer(grant: Grant, account: str) -> dict[str, Any]:
-    """AWS's PrincipalResourcePermissions shape, in the form in which the grant was made."""
-    return {
-        "Principal": {"DataLakePrincipalIdentifier": grant.principal},
-        "Resource": resource_answer(grant.resource, account),
-        "Permissions": sorted(grant.permissions),
-        "PermissionsWithGrantOption": sorted(grant.grantable),
-    }
-
-
-def resource_answer(resource: Resource, account: str) -> dict[str, Any]:
-    """AWS's Resource shape."""
-    if isinstance(resource, CatalogResource):
-        return {"Catalog": {}}
-    if isinstance(resource, DatabaseResource):
-        return {"Database": {"CatalogId": account, "Name": resource.database}}
-    if isinstance(resource, LocationResource):
-        return {"DataLocation": {"CatalogId": account, "ResourceArn": resource.arn}}
-    table: dict[str, Any] = {"CatalogId": account, "DatabaseName": resource.database}
-    if isinstance(resource, TableResource):
-        named: dict[str, Any] = {"Name": resource.table} if resource.table else {"TableWildcard": {}}
-        return {"Table": table | named}
-    table["Name"] = resource.table
-    if resource.wildcard:
-        excluded = {"ExcludedColumnNames": list(resource.exclude)} if resource.exclude else {}
-        return {"TableWithColumns": {**table, "ColumnWildcard": excluded}}
-    return {"TableWithColumns": {**table, "ColumnNames": list(resource.include)}}
+def _passing_a_role(call: Call) -> Sequence[Access]:
+    """Registering a location under a role hands that role to Lake Formation."""
+    asked = [Access(f"lakeformation:{call.operation}")]
+    # INVARIANT (no_escalation): nobody can pass a role without iam:PassRole on it.
+    if role := call.params.get("RoleArn"):
+        asked.append(Access("iam:PassRole", role, {"iam:PassedToService": "lakeformation.amazonaws.com"}))
+    return asked
 
 
 def _registration(found: Registration) -> dict[str, Any]:
@@ -250,6 +223,8 @@ def page(items: Sequence[Any], params: Params, name: str) -> dict[str, Any]:
             start = int(base64.b64decode(params["NextToken"], validate=True))
         except (binascii.Error, ValueError) as error:
             raise InvalidInputException("NextToken is invalid.") from error
+    if start < 0:
+        raise InvalidInputException("NextToken is invalid.")
     end = start + int(params.get("MaxResults", 1000))
     more = {"NextToken": base64.b64encode(str(end).encode()).decode()} if end < len(items) else {}
-    return {name: list(items[max(start, 0) : end]), **more}
+    return {name: list(items[start:end]), **more}

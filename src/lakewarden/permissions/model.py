@@ -8,11 +8,13 @@ IAM_ALLOWED_PRINCIPALS = "IAM_ALLOWED_PRINCIPALS"
 ALL = "ALL"
 SELECT = "SELECT"
 DESCRIBE = "DESCRIBE"
+CREATE_DATABASE = "CREATE_DATABASE"
+CREATE_TABLE = "CREATE_TABLE"
 
 TABLE_PERMISSIONS = frozenset({ALL, SELECT, DESCRIBE, "INSERT", "DELETE", "ALTER", "DROP"})
 COLUMN_PERMISSIONS = frozenset({SELECT})
-DATABASE_PERMISSIONS = frozenset({ALL, DESCRIBE, "CREATE_TABLE", "ALTER", "DROP"})
-CATALOG_PERMISSIONS = frozenset({"CREATE_DATABASE", DESCRIBE})
+DATABASE_PERMISSIONS = frozenset({ALL, DESCRIBE, CREATE_TABLE, "ALTER", "DROP"})
+CATALOG_PERMISSIONS = frozenset({CREATE_DATABASE, DESCRIBE})
 LOCATION_PERMISSIONS = frozenset({"DATA_LOCATION_ACCESS"})
 
 
@@ -22,6 +24,9 @@ class CatalogResource:
 
     permissions = CATALOG_PERMISSIONS
 
+    def __str__(self) -> str:
+        return "Catalog"
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseResource:
@@ -29,6 +34,9 @@ class DatabaseResource:
 
     database: str
     permissions = DATABASE_PERMISSIONS
+
+    def __str__(self) -> str:
+        return self.database
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,9 @@ class TableResource:
     database: str
     table: str
     permissions = TABLE_PERMISSIONS
+
+    def __str__(self) -> str:
+        return f"{self.database}.{self.table or '*'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,10 @@ class ColumnsResource:
     wildcard: bool = False
     exclude: tuple[str, ...] = ()
     permissions = COLUMN_PERMISSIONS
+
+    def __str__(self) -> str:
+        names = self.include or ("*", *(f"-{name}" for name in self.exclude))
+        return f"{self.database}.{self.table}({', '.join(names)})"
 
     def among(self, columns: tuple[str, ...]) -> frozenset[str]:
         """Which of a table's ``columns`` are meant."""
@@ -65,13 +80,19 @@ class LocationResource:
     arn: str
     permissions = LOCATION_PERMISSIONS
 
+    def __str__(self) -> str:
+        return self.arn
+
 
 Resource = CatalogResource | DatabaseResource | TableResource | ColumnsResource | LocationResource
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a principal holds on one resource, in the form in which it was granted. ``grantable`` is part of it."""
+    """What a principal holds on one resource, in the form in which it was granted. ``grantable`` is part of it.
+
+    Its text is the evidence that decisions cite.
+    """
 
     principal: str
     resource: Resource
@@ -79,7 +100,6 @@ class Grant:
     grantable: frozenset[str]
 
     def __str__(self) -> str:
-        """The evidence that decisions cite."""
         return f"{'+'.join(sorted(self.permissions))} on {self.resource} to {self.principal}"
 
 
@@ -95,20 +115,14 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The data lake settings: administrators' ARNs, and AWS's document for all else."""
+    """The data lake settings: administrators' ARNs, and AWS's document (DataLakeSettings) for all else."""
 
     administrators: tuple[str, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that decides about one principal. ``iam_allowed`` are the grants to IAMAllowedPrincipals.
-
-    ``opted_in`` are the resources for which the principal has left hybrid mode's IAM side.
-    """
-
-    administrator: bool
-    grants: tuple[Grant, ...]
-    iam_allowed: tuple[Grant, ...]
-    opted_in: frozenset[Resource] = frozenset()
+    @property
+    def readers(self) -> frozenset[str]:
+        """ReadOnlyAdmins: who may describe everything and change nothing."""
+        return frozenset(
+            one.get("DataLakePrincipalIdentifier", "") for one in self.document.get("ReadOnlyAdmins") or ()
+        )

@@ -73,10 +73,24 @@ class Records:
 
     connection: sa.Connection
 
-    def grants_of(self, principal: str) -> list[Grant]:
-        """What a principal holds, in the order of granting."""
+    def grants_of(self, principal: str, *, catalog: bool = False) -> list[Grant]:
+        """What a principal holds, in the order of granting; with ``catalog`` only what it holds on the catalog."""
         query = sa.select(_grants).where(_grants.c.principal == principal).order_by(_grants.c.id)
+        if catalog:
+            query = query.where(_grants.c.kind == "catalog")
         return [_grant(row) for row in self.connection.execute(query).mappings()]
+
+    def held_in(self, database: str, principal: str) -> list[Resource]:
+        """The database and the tables of it that a principal holds anything on; column grants do not count."""
+        query = sa.select(_grants.c.kind, _grants.c.table_name).where(
+            _grants.c.database == database, _grants.c.principal == principal, _grants.c.kind != "columns"
+        )
+        return [_bare(kind, database, table) for kind, table in self.connection.execute(query)]
+
+    def databases_held(self, principal: str) -> frozenset[str]:
+        """The databases that a principal holds anything on or in."""
+        query = sa.select(_grants.c.database).where(_grants.c.principal == principal).distinct()
+        return frozenset(self.connection.execute(query).scalars())
 
     def grants(self) -> list[Grant]:
         """Every grant."""
@@ -106,6 +120,12 @@ class Records:
         if table is not None:
             query = query.where(_grants.c.table_name == table, _grants.c.kind.in_(("table", "columns")))
         self.connection.execute(query)
+
+    def drop_opt_ins(self, database: str, table: str | None = None) -> None:
+        """Remove the opt-ins on a table, or on a database and all in it."""
+        for principal, resource in self.opt_ins():
+            if getattr(resource, "database", "") == database and table in {None, getattr(resource, "table", "")}:
+                self.opt_out(principal, resource)
 
     def location(self, arn: str) -> Registration | None:
         """A registered location."""
@@ -190,6 +210,10 @@ def _read(text: str) -> Resource:
     kind = _KINDS[body.pop("kind")]
     fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
     return kind(**fields)
+
+
+def _bare(kind: str, database: str, table: str) -> Resource:
+    return DatabaseResource(database) if kind == "database" else TableResource(database, table)
 
 
 def _grant(row: sa.RowMapping) -> Grant:
