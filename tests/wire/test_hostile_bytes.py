@@ -90,7 +90,8 @@ def test_the_corpus(case: dict[str, Any]) -> None:
     error = outcome(request)
     assert error is not None
     assert error.code == case["error"], error.message
-    assert time.process_time() - started < 1
+    # Not a measure of speed: parsing that grows faster than its input would take minutes here.
+    assert time.process_time() - started < 30
     # The same bytes from nobody are no better off.
     stripped = Headers(tuple(pair for pair in request.headers.pairs if pair[0] != "authorization"))
     outcome(replace(request, headers=stripped, body=once(body)))
