@@ -65,6 +65,8 @@ class Shared:
         """As :class:`Presence`."""
         with self._lock:
             if self._connection is not None:
+                # Unlocked first: a session ends a moment after its connection.
+                self._connection.execute("SELECT pg_advisory_unlock_all()")
                 self._connection.close()
                 self._connection = None
 

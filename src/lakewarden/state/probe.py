@@ -44,7 +44,7 @@ class SqliteProbe:
                         self._path, timeout=30, isolation_level=None, check_same_thread=False
                     )
                 row = self._connection.execute(_QUERY + "?", (scope,)).fetchone()
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise ServiceUnavailable("The server's database cannot be used right now.") from error
         return 0 if row is None else int(row[0])
 
@@ -65,21 +65,25 @@ class PostgresProbe:
         self._connect: Callable[[], Any] = partial(
             psycopg.connect, url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
         )
-        self._lost = (psycopg.OperationalError, psycopg.InterfaceError)
+        self._error = psycopg.Error
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
 
     def version(self, scope: str) -> int:
         """As :class:`VersionProbe`."""
         try:
-            with suppress(queue.Empty, *self._lost):
+            with suppress(queue.Empty, self._error):
                 return self._ask(self._idle.get_nowait(), scope)
             self.close()  # what one connection lost, the idle others have lost too, or there were none
             return self._ask(self._connect(), scope)
-        except self._lost as error:
+        except self._error as error:
             raise ServiceUnavailable("The server's database cannot be used right now.") from error
 
     def _ask(self, connection: Any, scope: str) -> int:
-        row = connection.execute(_QUERY + "%s", (scope,)).fetchone()
+        try:
+            row = connection.execute(_QUERY + "%s", (scope,)).fetchone()
+        except self._error:
+            connection.close()
+            raise
         self._idle.put(connection)
         return 0 if row is None else int(row[0])
 
