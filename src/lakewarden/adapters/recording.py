@@ -28,6 +28,10 @@ class AuditRecorder:
         self._account = account
         self._clock = clock
 
+    def ready(self) -> bool:
+        """Whether the log can be written, as far as is known."""
+        return self._log.writable
+
     async def record(self, call: Call, operation: Operation, answer: Mapping[str, Any], error: AwsError | None) -> None:
         """Record a call; durable when it returns."""
         hidden_in, hidden_out = sensitive_paths(call.service, call.operation)
