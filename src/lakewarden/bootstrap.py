@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lakewarden import lock
 from lakewarden.adapters.lake import GovernedLake
+from lakewarden.adapters.notebooks import NotebookRoles, StudioCalls, StudioTrail
 from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.app import App, pages
@@ -27,7 +28,7 @@ from lakewarden.audit.verify import Report, verify
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
-from lakewarden.config import Config, ConfigError, DataDirectory, write_private
+from lakewarden.config import DEFAULT_PORT, Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
 from lakewarden.guard import Guard, Operations
@@ -58,6 +59,16 @@ from lakewarden.storage import api as storage_api
 from lakewarden.storage.blobs import BlobStore
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
+from lakewarden.studio import api as studio_api
+from lakewarden.studio.apps import Apps
+from lakewarden.studio.local import LocalSpawner
+from lakewarden.studio.names import Arns
+from lakewarden.studio.ports import Limits as NotebookLimits
+from lakewarden.studio.rules import Rules
+from lakewarden.studio.service import StudioService
+from lakewarden.studio.sessions import Sessions
+from lakewarden.studio.store import StudioStore
+from lakewarden.studio.web import Site, StudioSite
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
 
@@ -74,9 +85,12 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A built server; ``close`` finishes what it acknowledged."""
+    """A built server; ``close`` finishes what it acknowledged. ``apps`` live on the event loop, between ``attach`` and
+    ``close`` of their own.
+    """
 
     app: App
+    apps: Apps
     health: Health
     scheduler: Scheduler
     engine: DuckDbEngine
@@ -145,8 +159,13 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
     return arn, key, secret
 
 
-def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
-    """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
+def build(
+    directory: DataDirectory, config: Config, port: int = DEFAULT_PORT, *, alone: bool, unsafe_notebooks: bool = False
+) -> Server:
+    """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory.
+
+    Notebooks call the server's endpoint by ``port``; ``unsafe_notebooks`` starts them without a wall.
+    """
     account, region = config.account_id, config.region
     database = _open(*_state_place(directory, config))
     audit_database = _open(*_audit_place(directory, config))
@@ -190,6 +209,20 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     )
     queries.recover()
 
+    studio_store = StudioStore(database)
+    roles = NotebookRoles(directory_of_people, ring, guard, recorder, account, region, now)
+    studio = StudioService(studio_store, roles, now)
+    sessions = Sessions(studio_store, now)
+    trail = StudioTrail(log, account, region, now)
+    spawner = LocalSpawner(
+        directory.studio, directory.root, NotebookLimits(), server=presence.server, port=port, unsafe=unsafe_notebooks
+    )
+    if alone:
+        spawner.sweep()
+    apps = Apps(studio_store, studio, roles, spawner, trail, presence, directory.studio / "homes", region, now)
+    apps.recover()
+    site, arns = Site(config.studio_url), Arns(account, region)
+
     services: dict[str, Operations] = {
         "iam": identity_api.operations(identity),
         "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
@@ -198,6 +231,9 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
         "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
+        "sagemaker": studio_api.operations(
+            studio_api.Handlers(studio, apps, sessions, arns, site), Rules(studio, arns)
+        ),
     }
     check(services)
     metrics = Metrics()
@@ -205,8 +241,9 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
     health = Health(recorder.ready)
-    app = App(dispatcher, pages(health, metrics, _metrics_token(directory)))
-    return Server(app, health, scheduler, engine, log, threads, presence, (database, audit_database))
+    studio_site = StudioSite(sessions, studio, apps, StudioCalls(dispatcher, region, now), trail, site, now)
+    app = App(dispatcher, pages(health, metrics, _metrics_token(directory)), studio_site, site)
+    return Server(app, apps, health, scheduler, engine, log, threads, presence, (database, audit_database))
 
 
 def check(services: Mapping[str, Operations]) -> None:

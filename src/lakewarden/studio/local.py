@@ -10,8 +10,6 @@ import socket
 import stat
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections import deque
-
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -51,7 +49,9 @@ class LocalSpawner:
             return ""
         fault = sandbox.fault(self._data)
         if fault:
-            return f"{fault}. Notebooks could read the lake and the keys; lakewarden serve --unsafe-notebooks allows that."
+            return (
+                f"{fault}. Notebooks could read the lake and the keys; lakewarden serve --unsafe-notebooks allows that."
+            )
         self._sound = True
         return ""
 
@@ -173,8 +173,6 @@ class LocalSpawner:
                 "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             ],
         }
-
-
 
 
 class LocalNotebook:

@@ -21,15 +21,15 @@ class Process:
 def table() -> Mapping[int, Process]:
     """Every process that runs now."""
     found: dict[int, Process] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit():
             continue
         try:
-            text = Path("/proc", name, "stat").read_text(encoding="utf-8", errors="replace")
+            text = (place / "stat").read_text(encoding="utf-8", errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
         fields = text[text.rindex(")") + 2 :].split()
-        pid = int(name)
+        pid = int(place.name)
         found[pid] = Process(pid, int(fields[1]), int(fields[21]) * _PAGE, int(fields[19]))
     return found
 

@@ -71,9 +71,10 @@ def command(rooms: Rooms, data: Path, *, root: bool, seccomp: int | None = None)
         "--ro-bind", str(rooms.etc / "group"), "/etc/group",
         "--ro-bind", str(rooms.etc / "hosts"), "/etc/hosts",
         "--proc", "/proc", "--dev", "/dev",
-        "--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+        "--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm",  # noqa: S108 - inside the wall
+        "--remount-ro", "/dev",
         *_way_to(Path(HOME)), *_way_to(Path(SHARED)),
-        "--bind", str(rooms.scratch), "/tmp",
+        "--bind", str(rooms.scratch), "/tmp",  # noqa: S108 - inside the wall
         "--bind", str(rooms.home), HOME,
         "--bind", str(rooms.shared), SHARED,
         "--ro-bind", str(Path(__file__).parent / "inside" / "launch.py"), LAUNCHER,
@@ -138,7 +139,9 @@ def _way_to(path: Path) -> list[str]:
 
 def _linked_packages() -> list[Path]:
     """Where packages really lie that an installer only linked into this environment."""
-    linked = [entry.resolve() for place in site.getsitepackages() for entry in Path(place).iterdir() if entry.is_symlink()]
+    linked = [
+        entry.resolve() for place in site.getsitepackages() for entry in Path(place).iterdir() if entry.is_symlink()
+    ]
     return [one.parent if one.parent.name in {"site-packages", "dist-packages"} else one for one in linked]
 
 

@@ -100,7 +100,9 @@ class Records:
 
     def spend_token(self, secret: str, kind: str) -> bool:
         """Delete a secret; False when somebody else was faster."""
-        done = self.connection.execute(sa.delete(_tokens).where(_tokens.c.hash == _hash(secret), _tokens.c.kind == kind))
+        done = self.connection.execute(
+            sa.delete(_tokens).where(_tokens.c.hash == _hash(secret), _tokens.c.kind == kind)
+        )
         return done.rowcount == 1
 
     def forget_tokens(self, before: int) -> None:

@@ -82,7 +82,7 @@ def _limit(memory: int, processes: int, cores: int) -> None:
 
 def _jupyter(arguments: list[str], profile: str, proof: str) -> None:
     from jupyter_server.auth.identity import IdentityProvider, User
-    from jupyterlab.labapp import LabApp
+    from jupyterlab.labapp import LabApp  # type: ignore[import-untyped, unused-ignore]
 
     class Person(IdentityProvider):  # type: ignore[misc, unused-ignore]
         """Knows one person, by a header that only the server can send.
