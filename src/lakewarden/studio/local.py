@@ -86,18 +86,17 @@ class LocalSpawner:
         shutil.rmtree(self._root / "run", ignore_errors=True)
 
     async def _spawn(self, rooms: Rooms, channel: int, *, root: bool) -> Process:
+        launcher = str(Path(__file__).parent / "inside" / "launch.py")
         if self._unsafe:
-            launcher = str(Path(__file__).parent / "inside" / "launch.py")
-            command = [sys.executable, "-I", launcher, str(channel)]
-        else:
-            command = [
-                *sandbox.command(rooms, self._data, root=root),
-                sys.executable, "-I", LAUNCHER, str(channel),
-            ]  # fmt: skip
-        # The event loop's thread starts it: die-with-parent is about the thread, and this one lives as long as we do.
-        return await asyncio.create_subprocess_exec(
-            *command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env={}, pass_fds=(channel,), start_new_session=True
-        )
+            return await _begin([sys.executable, "-I", launcher, str(channel)], channel)
+        arguments = os.memfd_create("arguments")
+        try:
+            os.write(arguments, b"".join(f"{one}\0".encode() for one in sandbox.wall(rooms, self._data, root=root)))
+            os.lseek(arguments, 0, os.SEEK_SET)
+            command = sandbox.command(arguments, [sys.executable, "-I", LAUNCHER, str(channel)])
+            return await _begin(command, channel, arguments)
+        finally:
+            os.close(arguments)
 
     def _furnish(self, launch: Launch, owner: int | None) -> Rooms:
         """Make the app's directories. Everything in ``home`` and ``shared`` is the notebook's to change afterwards."""
@@ -268,6 +267,13 @@ class LocalNotebook:
     def _kill(pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+async def _begin(command: list[str], *handles: int) -> Process:
+    # The event loop's thread starts it: die-with-parent is about the thread, and this one lives as long as we do.
+    return await asyncio.create_subprocess_exec(
+        *command, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env={}, pass_fds=handles, start_new_session=True
+    )
 
 
 def _hand_over(channel: socket.socket, orders: bytes) -> socket.socket:

@@ -55,37 +55,45 @@ async def forward_socket(live: Live, session: Token, scope: Scope, receive: Rece
         if name.lower() not in {b"host", b"origin", b"user-agent"}
     ]
     host = first(scope["headers"], b"host")
-    try:
-        upstream = await unix_connect(
-            uri=f"ws://{host}{_target(scope).decode('ascii')}",
-            sock=await live.notebook.connect(),
-            additional_headers=headers,
-            origin=first(scope["headers"], b"origin"),
-            subprotocols=list(scope.get("subprotocols") or ()) or None,
-            compression=None,
-            max_size=_LONGEST_MESSAGE,
-            ping_interval=None,
-            user_agent_header=None,
-        )
-    except (OSError, InvalidHandshake, TimeoutError):
-        await send({"type": "websocket.close", "code": _GONE})
-        return
-    async with upstream:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            upstream = await stack.enter_async_context(
+                unix_connect(
+                    uri=f"ws://{host}{_target(scope).decode('ascii')}",
+                    sock=await live.notebook.connect(),
+                    additional_headers=headers,
+                    origin=first(scope["headers"], b"origin"),
+                    subprotocols=list(scope.get("subprotocols") or ()) or None,
+                    compression=None,
+                    max_size=_LONGEST_MESSAGE,
+                    ping_interval=None,
+                    user_agent_header=None,
+                )
+            )
+        except (OSError, InvalidHandshake, TimeoutError):
+            await send({"type": "websocket.close", "code": _GONE})
+            return
         await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol})
-        relays = {
-            asyncio.create_task(_upward(live, upstream, receive, clock)),
-            asyncio.create_task(_downward(live, upstream, send)),
-        }
-        live.sockets |= relays
-        remaining = session.expires - clock().timestamp()
-        # INVARIANT (revocation_is_immediate): an open socket ends with its session and with its app.
-        done, _ = await asyncio.wait(relays, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
-        for relay in relays:
-            relay.cancel()
-        await asyncio.gather(*relays, return_exceptions=True)
-        live.sockets -= relays
-        with contextlib.suppress(RuntimeError):  # the browser closed it first
-            await send({"type": "websocket.close", "code": 1000 if done else _SESSION_OVER})
+        await _relay(live, session, upstream, receive, send, clock)
+
+
+async def _relay(
+    live: Live, session: Token, upstream: ClientConnection, receive: Receive, send: Send, clock: Clock
+) -> None:
+    relays = {
+        asyncio.create_task(_upward(live, upstream, receive, clock)),
+        asyncio.create_task(_downward(live, upstream, send)),
+    }
+    live.sockets |= relays
+    # INVARIANT (revocation_is_immediate): an open socket ends with its session and with its app.
+    remaining = session.expires - clock().timestamp()
+    done, _ = await asyncio.wait(relays, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
+    for relay in relays:
+        relay.cancel()
+    await asyncio.gather(*relays, return_exceptions=True)
+    live.sockets -= relays
+    with contextlib.suppress(RuntimeError):  # the browser closed it first
+        await send({"type": "websocket.close", "code": 1000 if done else _SESSION_OVER})
 
 
 async def _upward(live: Live, upstream: ClientConnection, receive: Receive, clock: Clock) -> None:

@@ -55,10 +55,14 @@ def user_of(space_id: str) -> int:
     return _FIRST_UID + int(space_id[:7], 16) % _UIDS
 
 
-def command(rooms: Rooms, data: Path, *, root: bool, seccomp: int | None = None) -> list[str]:
-    """bubblewrap's command line, up to the program. ``data`` is the server's directory, which must not show."""
+def command(arguments: int, program: Sequence[str]) -> list[str]:
+    """bubblewrap's command line. Its arguments come through a file descriptor: the notebook can read the line."""
+    return [_bubblewrap(), "--args", str(arguments), "--", *program]
+
+
+def wall(rooms: Rooms, data: Path, *, root: bool) -> list[str]:
+    """bubblewrap's arguments. ``data`` is the server's directory, which must not show."""
     return [
-        _bubblewrap(),
         "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
         *(() if root else ("--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000")),
         "--hostname", "studio", "--new-session", "--die-with-parent", "--clearenv",
@@ -79,8 +83,6 @@ def command(rooms: Rooms, data: Path, *, root: bool, seccomp: int | None = None)
         "--bind", str(rooms.shared), SHARED,
         "--ro-bind", str(Path(__file__).parent / "inside" / "launch.py"), LAUNCHER,
         "--remount-ro", "/",
-        *(() if seccomp is None else ("--seccomp", str(seccomp))),
-        "--",
     ]  # fmt: skip
 
 
