@@ -150,7 +150,7 @@ def test_a_notebook_cannot_set_what_reaches_beyond_it(lab: Lab) -> None:
         "class Evil(http.server.BaseHTTPRequestHandler):\n"
         "    def do_GET(self):\n"
         "        self.send_response(200)\n"
-        "        for pair in (('Set-Cookie', 'lakewarden-studio=mine; Path=/'), ('Set-Cookie', 'a=b; Path=/; Domain=localhost'),\n"
+        "        for pair in (('Set-Cookie', 'lakewarden-studio=mine; Path=/'), ('Set-Cookie', 'a=b; Path=/'),\n"
         "                     ('Service-Worker-Allowed', '/'), ('Clear-Site-Data', '*'), ('Content-Type', 'text/html')):\n"
         "            self.send_header(*pair)\n"
         "        self.end_headers()\n"

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from lakewarden.guard import AuthorizedCall, Operation, Operations, Rule, table_of
-from lakewarden.kernel.errors import ValidationError
+from lakewarden.kernel.errors import NotImplementedOperation, ValidationError
 from lakewarden.studio import names
 from lakewarden.studio.apps import Apps
 from lakewarden.studio.errors import ResourceNotFound
@@ -205,6 +205,24 @@ class Handlers:
         return f"{self._site.origin(call.call.host, secure=call.call.secure)}/_studio/{domain}"
 
 
+_ABSENT = (
+    "CreateNotebookInstance", "DeleteNotebookInstance", "DescribeNotebookInstance", "UpdateNotebookInstance",
+    "StartNotebookInstance", "StopNotebookInstance", "CreatePresignedNotebookInstanceUrl",
+    "CreateNotebookInstanceLifecycleConfig", "DeleteNotebookInstanceLifecycleConfig",
+    "DescribeNotebookInstanceLifecycleConfig", "UpdateNotebookInstanceLifecycleConfig",
+)  # fmt: skip
+"""Notebook instances have no person and are not offered. The policies are asked first, so that a denial is told as one."""
+
+
+def _absent(name: str, rules: Rules) -> Operation:
+    def refuse(call: AuthorizedCall) -> Mapping[str, Any]:
+        raise NotImplementedOperation(f"Lakewarden does not implement sagemaker:{call.call.operation}; use Studio.")
+
+    return Operation(
+        name, refuse, rules.on_notebook_instance(f"sagemaker:{name}"), read_only=name.startswith("Describe")
+    )
+
+
 def operations(handlers: Handlers, rules: Rules) -> Operations:
     """SageMaker's operations; the others of the service answer NotImplemented by name."""
 
@@ -216,6 +234,7 @@ def operations(handlers: Handlers, rules: Rules) -> Operations:
     new_space = rules.creating("sagemaker:CreateSpace", path("space", "SpaceName"))
     of_url = rules.on_profile("sagemaker:CreatePresignedDomainUrl")
     return table_of(
+        *(_absent(name, rules) for name in _ABSENT),
         Operation("CreateDomain", handlers.create_domain, new_domain, read_only=False),
         Operation(
             "DescribeDomain", handlers.describe_domain, rules.on_domain("sagemaker:DescribeDomain"), read_only=True

@@ -15,6 +15,7 @@ import structlog
 from lakewarden.kernel.call import Call, Principal, PrincipalType
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError, ValidationError
+from lakewarden.state.presence import Presence
 from lakewarden.studio import names
 from lakewarden.studio.door import Asgi, Door, open_door
 from lakewarden.studio.errors import (
@@ -84,6 +85,7 @@ class Apps:
         roles: ExecutionRoles,
         spawner: Spawner,
         trail: Trail,
+        presence: Presence,
         homes: Path,
         region: str,
         clock: Clock,
@@ -93,6 +95,7 @@ class Apps:
         self._roles = roles
         self._spawner = spawner
         self._trail = trail
+        self._presence = presence
         self._homes = homes
         self._region = region
         self._clock = clock
@@ -105,9 +108,10 @@ class Apps:
 
     def recover(self) -> None:
         """After a restart: no process outlives the server, so what was running has stopped; that is recorded."""
+        alive = self._presence.alive()
         with self._store.write() as records:
             for app in records.all(App):
-                if app.lives:
+                if app.lives and app.server not in alive:
                     reason = "The server was restarted."
                     stopped = msgspec.structs.replace(app, status=DELETED, failure=reason, modified=self._now())
                     records.put(stopped)
@@ -158,6 +162,7 @@ class Apps:
                 domain=space.domain, name=name, id=secrets.token_hex(16), created=now, modified=now, status=PENDING,
                 space=space.name, resource_spec=params.get("ResourceSpec") or {},
                 tags=names.tags_of(params.get("Tags")), active=now,
+                server=self._presence.server,
             )  # fmt: skip
             records.put(app)
         self._on_loop(self._begin, app)
@@ -169,6 +174,8 @@ class Apps:
             app = require(records, App, domain, f"{space}/{JUPYTERLAB}/{name}")
             if app.status in {DELETED, DELETING}:
                 raise ResourceNotFound(f"App {name} is deleted or being deleted.")
+            if app.lives and app.server != self._presence.server:
+                raise ResourceInUse(f"App {name} runs on another server of this lake and must be deleted there.")
             app = msgspec.structs.replace(app, status=DELETING, modified=self._now())
             records.put(app)
         self._on_loop(self._end, app)
@@ -197,6 +204,8 @@ class Apps:
 
     async def ready(self, app: App) -> Live:
         """Wait until a Pending app is in service; raises :class:`PageRefused` with the reason when it fails."""
+        if app.server != self._presence.server:
+            raise PageRefused(503, "JupyterLab runs on another server of this lake.")
         task = self._starting.get(app.id)
         if task is not None:
             await asyncio.wait({task})

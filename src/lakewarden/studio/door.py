@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from lakewarden.connections import Connection
 from lakewarden.studio.errors import TrustRefused
 from lakewarden.studio.ports import Worn
 
@@ -22,6 +22,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+_MOST_CONNECTIONS = 256
 CREDENTIALS = "/_studio/credentials"
 
 
@@ -66,12 +67,20 @@ class Door:
 async def open_door(listener: socket.socket, application: Asgi) -> asyncio.Server:
     """Serve ``application`` on a listening socket that came out of a notebook's network."""
     config = uvicorn.Config(
-        application, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_keep_alive=75
+        application,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_keep_alive=75,
     )
     config.load()
     state = ServerState()
     return await asyncio.get_running_loop().create_server(
-        lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}), sock=listener
+        lambda: Connection(config=config, server_state=state, app_state={}), sock=listener
     )
 
 

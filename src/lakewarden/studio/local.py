@@ -30,11 +30,15 @@ _SAMPLES = Path(__file__).parent / "samples"
 class LocalSpawner:
     """Implements :class:`lakewarden.studio.ports.Spawner`. ``root`` is the server's ``studio`` directory.
 
-    ``port`` is what the server's endpoint is called inside; ``unsafe`` starts notebooks without a wall.
+    ``server`` is a name that no other server in the directory has. ``port`` is what the server's endpoint is called
+    inside; ``unsafe`` starts notebooks without a wall.
     """
 
-    def __init__(self, root: Path, data: Path, limits: Limits, *, port: int = PORT, unsafe: bool = False) -> None:
+    def __init__(
+        self, root: Path, data: Path, limits: Limits, *, server: str = "", port: int = PORT, unsafe: bool = False
+    ) -> None:
         self._root = root
+        self._run = root / "run" / (server or "alone")
         self._data = data
         self._limits = limits
         self._port = port
@@ -100,7 +104,7 @@ class LocalSpawner:
 
     def _furnish(self, launch: Launch, owner: int | None) -> Rooms:
         """Make the app's directories. Everything in ``home`` and ``shared`` is the notebook's to change afterwards."""
-        place = self._root / "run" / launch.app_id
+        place = self._run / launch.app_id
         rooms = Rooms(launch.home, place / "shared", place / "tmp", place / "etc")
         self._root.mkdir(mode=0o700, exist_ok=True)
         place.mkdir(mode=0o755, parents=True)

@@ -86,7 +86,9 @@ class Space(Resource, frozen=True, kw_only=True):
 
 
 class App(Resource, frozen=True, kw_only=True):
-    """A JupyterLab on a space. ``active`` is the last moment that a person did something in it."""
+    """A JupyterLab on a space. ``active`` is the last moment that a person did something in it, ``server`` the name of
+    the server whose process it is.
+    """
 
     kind: ClassVar[str] = "app"
 
@@ -94,6 +96,7 @@ class App(Resource, frozen=True, kw_only=True):
     type: str = JUPYTERLAB
     resource_spec: Settings = msgspec.field(default_factory=dict)
     active: str = ""
+    server: str = ""
 
     @property
     def key(self) -> str:

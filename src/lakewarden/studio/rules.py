@@ -47,6 +47,17 @@ class Rules:
 
         return rule
 
+    def on_notebook_instance(self, action: str) -> Rule:
+        """A rule on a notebook instance or its lifecycle configuration."""
+
+        def rule(call: Call) -> Sequence[Access]:
+            params = call.params
+            kind = "notebook-instance-lifecycle-config" if "LifecycleConfig" in call.operation else "notebook-instance"
+            name = params.get("NotebookInstanceName") or params.get("NotebookInstanceLifecycleConfigName") or ""
+            return (Access(action, self._arns.of(f"{kind}/{name}"), self._caller(call)),)
+
+        return rule
+
     def on_tags(self, action: str) -> Rule:
         """A rule on whatever ResourceArn names."""
 
