@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 import boto3
 from websockets.sync.client import ClientConnection, connect
 
+from lakewarden.demo import policies
+from lakewarden.demo.dataset import loans
+from lakewarden.demo.server import RunningServer
 from lakewarden.demo.walkthrough import FULL, GROUP, LIMITED
 from tests.e2e.conftest import Lake
 
@@ -289,3 +292,16 @@ def furnish(lake: Lake) -> Lab:
     port = urlsplit(lake.server.endpoint).port
     assert port is not None
     return Lab(lake, domain, port, keys)
+
+
+def bare(server: RunningServer) -> Lab:
+    """A Studio on an empty lake: people and roles, no table."""
+    lake = Lake(server, loans(), "", {})
+    iam, account = lake.client("admin", "iam"), server.administrator["AccountId"]
+    iam.create_group(GroupName=GROUP)
+    for who in (FULL, LIMITED):
+        iam.create_user(UserName=who)
+        iam.add_user_to_group(GroupName=GROUP, UserName=who)
+        trust = json.dumps(policies.trust_policy(account, who))
+        iam.create_role(RoleName=policies.execution_role_name(who), AssumeRolePolicyDocument=trust)
+    return furnish(lake)

@@ -18,6 +18,8 @@ from typing import Final
 HOME: Final = "/home/sagemaker-user"
 SHARED: Final = "/run/lakewarden"
 LAUNCHER: Final = "/run/launch.py"
+_INSIDE: Final = Path(__file__).parent / "inside"
+_OVERRIDES: Final = "default_setting_overrides.json"
 _SHARED_MEMORY: Final = 256 * 1024**2
 _SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # Chosen one by one: what programs need to run, and nothing that tells of the machine or its people.
@@ -77,11 +79,12 @@ def wall(rooms: Rooms, data: Path, *, root: bool) -> list[str]:
         "--proc", "/proc", "--dev", "/dev",
         "--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm",  # noqa: S108 - inside the wall
         "--remount-ro", "/dev",
-        *_way_to(Path(HOME)), *_way_to(Path(SHARED)),
+        *_way_to(Path(HOME)), *_way_to(Path(SHARED)), *_way_to(Path("/etc/jupyter/labconfig/x")),
         "--bind", str(rooms.scratch), "/tmp",  # noqa: S108 - inside the wall
         "--bind", str(rooms.home), HOME,
         "--bind", str(rooms.shared), SHARED,
-        "--ro-bind", str(Path(__file__).parent / "inside" / "launch.py"), LAUNCHER,
+        "--ro-bind", str(_INSIDE / "launch.py"), LAUNCHER,
+        "--ro-bind", str(_INSIDE / _OVERRIDES), f"/etc/jupyter/labconfig/{_OVERRIDES}",
         "--remount-ro", "/",
     ]  # fmt: skip
 
