@@ -17,11 +17,11 @@ from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.app import App
 from lakewarden.audit import api as audit_api
-from lakewarden.audit.anchors import Anchors
+from lakewarden.audit.anchors import AnchorFile, Anchors
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.service import EventHistory
 from lakewarden.audit.store import AuditStore
-from lakewarden.audit.verify import Report, verify
+from lakewarden.audit.verify import Keys, Report, verify
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
@@ -131,7 +131,9 @@ def build(directory: DataDirectory) -> Server:
     audit_database = database if config.database_url else _open(directory.audit_url)
     ring = _key_ring(directory)
 
-    log = AuditLog(AuditStore(audit_database), Anchors(directory.audit_heads, _signing_key(directory)))
+    audit_store = AuditStore(audit_database, _seal_key(directory))
+    places = (AnchorFile(directory.audit_heads),)
+    log = AuditLog(audit_store, Anchors(places, directory.audit_latest, _signing_key(directory)))
     recorder = AuditRecorder(log, account, now)
 
     identities = IdentityStore(database)
@@ -164,7 +166,7 @@ def build(directory: DataDirectory) -> Server:
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
-        "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
+        "cloudtrail": audit_api.operations(EventHistory(audit_store)),
     }
     check(services)
     metrics = Metrics()
@@ -188,7 +190,8 @@ def verify_audit(directory: DataDirectory) -> Report:
     config = directory.load()
     database = Database(config.database_url or directory.audit_url)
     try:
-        return verify(AuditStore(database), directory.audit_heads, _signing_key(directory).public_key())
+        keys = Keys(_seal_key(directory), _signing_key(directory).public_key())
+        return verify(AuditStore(database, keys.seal), (AnchorFile(directory.audit_heads),), directory.audit_latest, keys)
     finally:
         database.close()
 
@@ -211,9 +214,17 @@ def _key_ring(directory: DataDirectory) -> KeyRing:
 
 def _signing_key(directory: DataDirectory) -> Ed25519PrivateKey:
     """The audit log's key, derived from the oldest master key, so that it stands through rotations."""
+    return Ed25519PrivateKey.from_private_bytes(_derived(directory, "lakewarden audit heads"))
+
+
+def _seal_key(directory: DataDirectory) -> bytes:
+    """The key of the audit records' seals."""
+    return _derived(directory, "lakewarden audit seals")
+
+
+def _derived(directory: DataDirectory, purpose: str) -> bytes:
     first = bytes.fromhex(next(iter(_keys(directory)["keys"].values())))
-    derived = HKDF(SHA256(), 32, salt=None, info=b"lakewarden audit heads").derive(first)
-    return Ed25519PrivateKey.from_private_bytes(derived)
+    return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(first)
 
 
 def _keys(directory: DataDirectory) -> dict[str, Any]:

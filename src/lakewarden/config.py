@@ -68,6 +68,21 @@ class DataDirectory:
         return self.root / "audit-heads.jsonl"
 
     @property
+    def audit_latest(self) -> Path:
+        """The newest signed head, rewritten with every commit."""
+        return self.root / "audit-head"
+
+    @property
+    def audit_settings(self) -> Path:
+        """Settings of the audit trail, written by hand; absent for the defaults (docs/audit.md)."""
+        return self.root / "audit.json"
+
+    @property
+    def audit_tables(self) -> Path:
+        """The trail as Parquet files: what Athena SQL reads of it. Made from the log, and made anew when lost."""
+        return self.root / "audit-tables"
+
+    @property
     def objects(self) -> Path:
         """Objects' bytes."""
         return self.root / "objects"

@@ -25,3 +25,9 @@ class InvalidMaxResultsException(AwsError):
     """Pages hold 1 to 50 events."""
 
     code = "InvalidMaxResultsException"
+
+
+class InvalidEventCategoryException(AwsError):
+    """Insights events are not collected."""
+
+    code = "InvalidEventCategoryException"

@@ -4,9 +4,9 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,11 +15,15 @@ import structlog
 from lakewarden.audit.anchors import Anchors
 from lakewarden.audit.chain import Head
 from lakewarden.audit.records import username_of
-from lakewarden.audit.store import SEPARATOR, AuditStore, Row
+from lakewarden.audit.resources import names_of
+from lakewarden.audit.store import AuditStore, Row
 from lakewarden.kernel.errors import ServiceUnavailable
 
 _BATCH = 2000
 _ANCHOR_SECONDS = 5.0
+_LARGEST = 256_000
+_LONGEST_NAME = 128
+_encode = msgspec.json.encode
 _log = structlog.get_logger("lakewarden.audit")
 _Waiting = tuple[Row, "Future[None]"]
 
@@ -31,6 +35,7 @@ class AuditLog:
         self._store = store
         self._anchors = anchors
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._watchers: tuple[Callable[[], None], ...] = ()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
         self._thread.start()
@@ -41,14 +46,20 @@ class AuditLog:
         if self._closed:
             waiting.set_exception(ServiceUnavailable("The audit log is closed."))
         else:
-            self._queue.put((_row(record), waiting))
+            self._queue.put((row_of(record), waiting))
         return waiting
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Call ``told`` after each commit, on the writer's thread; it must not block."""
+        self._watchers = (*self._watchers, told)
 
     def close(self) -> None:
         """Write what is queued, anchor the head, and stop."""
         self._closed = True
         self._queue.put(None)
         self._thread.join()
+        if self._anchors is not None:
+            self._anchors.close()
 
     def _run(self) -> None:
         anchored = time.monotonic()
@@ -59,7 +70,7 @@ class AuditLog:
                 head = self._write(batch) or head
             due = ended or time.monotonic() - anchored >= _ANCHOR_SECONDS
             if due and head is not None and self._anchors is not None:
-                self._anchor(head)
+                self._anchors.add(head)
                 anchored, head = time.monotonic(), None
             if ended:
                 return
@@ -88,35 +99,51 @@ class AuditLog:
                 waiting.set_exception(ServiceUnavailable("The audit log cannot be written."))
                 waiting.exception()
             return None
+        self._committed(head)
         for _, waiting in batch:
             waiting.set_result(None)
         return head
 
-    def _anchor(self, head: Head) -> None:
-        assert self._anchors is not None  # noqa: S101 - the caller has looked
-        try:
-            self._anchors.add(head)
-        except OSError:
-            _log.exception("the audit log's head cannot be anchored", sequence=head.sequence)
+    def _committed(self, head: Head) -> None:
+        if self._anchors is not None:
+            try:
+                self._anchors.newest(head)
+            except OSError:
+                _log.exception("the newest head cannot be noted", sequence=head.sequence)
+        for told in self._watchers:
+            told()
 
 
-def _row(record: Mapping[str, Any]) -> Row:
+def row_of(record: Mapping[str, Any]) -> Row:
+    """The record as it is stored, and what it is found by; every text is bounded."""
     identity = record["userIdentity"]
-    at = datetime.strptime(record["eventTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    resources = record.get("resources") or []
+    resources: dict[tuple[str, str], None] = {}
+    for resource in record.get("resources") or ():
+        resources["t", resource["type"][:_LONGEST_NAME]] = None
+        for name in names_of(resource["ARN"]):
+            resources["n", name[:1024]] = None
     return Row(
-        record=msgspec.json.encode(record).decode(),
-        event_time=int(at.timestamp()),
+        record=_text(record),
+        event_time=int(datetime.fromisoformat(record["eventTime"]).timestamp()),
         event_id=record["eventID"],
-        event_name=record["eventName"],
-        event_source=record["eventSource"],
-        username=username_of(identity),
-        access_key_id=identity.get("accessKeyId", ""),
-        read_only="true" if record["readOnly"] else "false",
-        resource_types=_lines([resource["type"] for resource in resources]),
-        resource_names=_lines([resource["ARN"].removeprefix("arn:aws:s3:::") for resource in resources]),
+        event_name=record["eventName"][:_LONGEST_NAME],
+        event_source=record["eventSource"][:256],
+        username=username_of(identity)[:_LONGEST_NAME],
+        access_key_id=identity.get("accessKeyId", "")[:_LONGEST_NAME],
+        read_only=int(record["readOnly"]),
+        resources=tuple(resources),
     )
 
 
-def _lines(values: Sequence[str]) -> str:
-    return SEPARATOR + SEPARATOR.join(values) + SEPARATOR if values else ""
+def _text(record: Mapping[str, Any]) -> str:
+    """The record's JSON; where it is too large, CloudTrail's note stands for its largest parts."""
+    body = _encode(record)
+    if len(body) <= _LARGEST:
+        return body.decode()
+    small = dict(record)
+    for name in ("requestParameters", "responseElements", "serviceEventDetails", "additionalEventData"):
+        size = len(_encode(small.get(name)))
+        if size > _LARGEST // 8:
+            kept = {"queryId": record[name]["queryId"]} if "queryId" in (record[name] or {}) else {}
+            small[name] = kept | {"omitted": True, "originalSize": size, "reason": "The size limit is exceeded."}
+    return _encode(small).decode()

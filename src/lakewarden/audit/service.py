@@ -4,17 +4,19 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from lakewarden.audit.errors import (
+    InvalidEventCategoryException,
     InvalidLookupAttributesException,
     InvalidMaxResultsException,
     InvalidNextTokenException,
     InvalidTimeRangeException,
 )
 from lakewarden.audit.records import username_of
-from lakewarden.audit.store import AuditStore
+from lakewarden.audit.resources import names_of
+from lakewarden.audit.store import AuditStore, Position, Question
 
 _LONGEST_PAGE = 50
 _ATTRIBUTES = frozenset(
@@ -39,11 +41,15 @@ class EventHistory:
         limit = params.get("MaxResults", _LONGEST_PAGE)
         if not 1 <= limit <= _LONGEST_PAGE:
             raise InvalidMaxResultsException("MaxResults must be between 1 and 50.")
-        before = _position(params["NextToken"], attribute) if params.get("NextToken") else None
-        found = self._store.look_up(attribute, _seconds(start), _seconds(end), before, limit + 1)
+        if params.get("EventCategory"):
+            raise InvalidEventCategoryException("Insights events are not collected; leave EventCategory out.")
+        window = (_seconds(start), _seconds(end))
+        before = _position(params["NextToken"], attribute, window) if params.get("NextToken") else None
+        asked = None if attribute is None else _asked(attribute)
+        found = self._store.look_up(Question(asked, *window, before, limit + 1))
         answer: dict[str, Any] = {"Events": [_event(record) for _, record in found[:limit]]}
         if len(found) > limit:
-            answer["NextToken"] = _token(found[limit - 1][0], attribute)
+            answer["NextToken"] = _token(found[limit - 1][0], attribute, window)
         return answer
 
 
@@ -59,23 +65,35 @@ def _seconds(value: datetime | None) -> int | None:
     return None if value is None else int(value.timestamp())
 
 
-def _token(sequence: int, attribute: tuple[str, str] | None) -> str:
-    return base64.urlsafe_b64encode(json.dumps([sequence, attribute]).encode()).decode("ascii")
+def _asked(attribute: tuple[str, str]) -> tuple[str, str | int]:
+    name, value = attribute
+    # CloudTrail's ReadOnly is a text; what is neither true nor false fits nothing.
+    return (name, {"true": 1, "false": 0}.get(value.lower(), -1)) if name == "ReadOnly" else attribute
 
 
-def _position(token: str, attribute: tuple[str, str] | None) -> int:
+Window = tuple[int | None, int | None]
+
+
+def _token(position: Position, attribute: tuple[str, str] | None, window: Window) -> str:
+    body = json.dumps([position, attribute, window])
+    return base64.urlsafe_b64encode(body.encode()).decode("ascii")
+
+
+def _position(token: str, attribute: tuple[str, str] | None, window: Window) -> Position:
     try:
-        sequence, made_for = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-        if made_for != (None if attribute is None else list(attribute)) or not isinstance(sequence, int):
+        (at, sequence), *made_for = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+        if made_for != [None if attribute is None else list(attribute), list(window)]:
             raise ValueError("made for another look-up")
-    except (binascii.Error, ValueError, TypeError) as error:
+        if not isinstance(at, int) or not isinstance(sequence, int) or max(abs(at), abs(sequence)) >= 1 << 62:
+            raise ValueError("not a position")
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise InvalidNextTokenException("The NextToken is not one of this look-up.") from error
-    return sequence
+    return at, sequence
 
 
 def _event(text: str) -> Mapping[str, Any]:
     record = json.loads(text)
-    at = datetime.strptime(record["eventTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    at = datetime.fromisoformat(record["eventTime"])
     return {
         "EventId": record["eventID"],
         "EventName": record["eventName"],
@@ -85,7 +103,7 @@ def _event(text: str) -> Mapping[str, Any]:
         "EventSource": record["eventSource"],
         "Username": username_of(record["userIdentity"]) or None,
         "Resources": [
-            {"ResourceType": one["type"], "ResourceName": one["ARN"].removeprefix("arn:aws:s3:::")}
+            {"ResourceType": one["type"], "ResourceName": names_of(one["ARN"])[-1]}
             for one in record.get("resources") or ()
         ],
         "CloudTrailEvent": text,
