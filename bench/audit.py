@@ -13,7 +13,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lakewarden.audit.anchors import AnchorFile, Anchors
-from lakewarden.audit.log import AuditLog, row_of
+from lakewarden.audit.index import EventIndex, index_rows
+from lakewarden.audit.log import AuditLog, text_of
 from lakewarden.audit.service import EventHistory
 from lakewarden.audit.store import AuditStore
 from lakewarden.state import Database
@@ -22,7 +23,15 @@ from lakewarden.state.migrate import migrate
 APPENDS = 60_000
 RECORDS = int(os.environ.get("LAKEWARDEN_BENCH_RECORDS", "1000000"))
 ACCOUNT = "111122223333"
-NAMES = ("GetObject", "GetTable", "GetDataAccess", "StartQueryExecution", "GetQueryExecution", "CreateUser", "PutObject")
+NAMES = (
+    "GetObject",
+    "GetTable",
+    "GetDataAccess",
+    "StartQueryExecution",
+    "GetQueryExecution",
+    "CreateUser",
+    "PutObject",
+)
 START = 1_700_000_000
 
 
@@ -68,7 +77,11 @@ def _appends(root: Path) -> list[tuple[str, float, str]]:
         mine = made[part::3]
         pending: list[Future[None]] = []
         started = time.perf_counter()
-        writers = [threading.Thread(target=lambda own: pending.extend(map(log.append, own)), args=(mine[n::4],)) for n in range(4)]
+
+        def write(own: list[dict[str, object]], waiting: list[Future[None]] = pending) -> None:
+            waiting.extend(map(log.append, own))
+
+        writers = [threading.Thread(target=write, args=(mine[n::4],)) for n in range(4)]
         for writer in writers:
             writer.start()
         for writer in writers:
@@ -77,10 +90,15 @@ def _appends(root: Path) -> list[tuple[str, float, str]]:
             waiting.result()
         rates.append(len(mine) / (time.perf_counter() - started))
     log.close()
+    index = EventIndex(AuditStore(database, b"k" * 32), _database(root / "append-index.db"))
+    started = time.perf_counter()
+    index.catch_up()
+    indexed = APPENDS / (time.perf_counter() - started)
     database.close()
-    plain = _plain_sqlite(root, [row_of(one).record for one in made[: APPENDS // 3]])
+    plain = _plain_sqlite(root, [text_of(one) for one in made[: APPENDS // 3]])
     return [
-        ("durable records by group commit, chained, sealed and indexed", statistics.median(rates), "records/s"),
+        ("durable records by group commit, chained, sealed, heads signed", statistics.median(rates), "records/s"),
+        ("the index behind them", indexed, "records/s"),
         ("the same texts into a bare SQLite table, batches of 2000 (no chain, no index)", plain, "records/s"),
     ]
 
@@ -109,7 +127,8 @@ def _database(path: Path) -> Database:
 def _pages(root: Path) -> list[tuple[str, float, str]]:
     database = _database(root / "many.db")
     known = _fill(root / "many.db")
-    history = EventHistory(AuditStore(database, b"k" * 32))
+    store = AuditStore(database, b"k" * 32)
+    history = EventHistory(store, EventIndex(store, database))
     wanted = {
         "EventId": [known["event_id"]],
         "EventName": ["GetTable", "CreateUser", "NoSuchEvent"],
@@ -126,7 +145,11 @@ def _pages(root: Path) -> list[tuple[str, float, str]]:
         times = []
         for value in values:
             asked = {"LookupAttributes": [{"AttributeKey": name, "AttributeValue": value}]}
-            for window in ({}, {"StartTime": _at(middle - 60), "EndTime": _at(middle + 3600)}, {"EndTime": _at(START + 900)}):
+            for window in (
+                {},
+                {"StartTime": _at(middle - 60), "EndTime": _at(middle + 3600)},
+                {"EndTime": _at(START + 900)},
+            ):
                 for _ in range(5):
                     started = time.perf_counter()
                     history.look_up({**asked, **window})
@@ -147,26 +170,25 @@ def _fill(path: Path) -> dict[str, str]:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA cache_size=-400000")
-    indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type='index' AND sql IS NOT NULL AND tbl_name LIKE 'audit_%'").fetchall()
-    for name, _ in indexes:
-        connection.execute(f"DROP INDEX {name}")
-    connection.execute("CREATE TABLE loose (kind TEXT, value TEXT, event_time INTEGER, sequence INTEGER)")
-    known: dict[str, str] = {}
+    connection.execute("CREATE TABLE loose (attribute INTEGER, value TEXT, event_time INTEGER, sequence INTEGER)")
     for first in range(1, RECORDS + 1, 20_000):
-        events, resources = [], []
-        for number in range(first, min(first + 20_000, RECORDS + 1)):
-            row = row_of(record(number))
-            events.append((number, row.record, "0" * 64, "0" * 64, "0" * 64, row.event_time, row.event_id, row.event_name, row.event_source, row.username, row.access_key_id, row.read_only))
-            resources += [(kind, value, row.event_time, number) for kind, value in row.resources]
-            if number == RECORDS // 3:
-                known = {"event_id": row.event_id, "object": next(v for k, v in row.resources if v.endswith(".parquet") and not v.startswith("arn"))}
+        numbers = range(first, min(first + 20_000, RECORDS + 1))
+        texts = {number: text_of(record(number)) for number in numbers}
         connection.execute("BEGIN")
-        connection.executemany(f"INSERT INTO audit_events VALUES ({','.join('?' * 12)})", events)
-        connection.executemany("INSERT INTO loose VALUES (?,?,?,?)", resources)
+        connection.executemany(
+            "INSERT INTO audit_events VALUES (?, ?, ?, ?, ?)",
+            ((number, text, "0" * 64, "0" * 64, "0" * 64) for number, text in texts.items()),
+        )
+        connection.executemany(
+            "INSERT INTO loose VALUES (?, ?, ?, ?)",
+            (row for number, text in texts.items() for row in index_rows(number, text)),
+        )
         connection.execute("COMMIT")
-    connection.execute("INSERT INTO audit_resources SELECT * FROM loose ORDER BY 1, 2, 3, 4")
+    connection.execute("INSERT INTO audit_index SELECT DISTINCT * FROM loose ORDER BY 1, 2, 3, 4")
     connection.execute("DROP TABLE loose")
-    for _, sql in indexes:
-        connection.execute(sql)
+    connection.execute("INSERT INTO audit_indexed VALUES (1, ?)", (RECORDS,))
+    third = RECORDS // 3
+    event_id = connection.execute("SELECT value FROM audit_index WHERE attribute = 1 LIMIT 1").fetchone()[0]
+    known = {"event_id": event_id, "object": f"bucket{third % 50}/part/{third}.parquet"}
     connection.close()
     return known

@@ -18,6 +18,7 @@ from lakewarden.adapters.results import OwnedResults
 from lakewarden.app import App
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.anchors import AnchorFile, Anchors
+from lakewarden.audit.index import EventIndex
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.service import EventHistory
 from lakewarden.audit.store import AuditStore
@@ -129,6 +130,7 @@ def build(directory: DataDirectory) -> Server:
     account, region = config.account_id, config.region
     database = _open(config.database_url or directory.state_url)
     audit_database = database if config.database_url else _open(directory.audit_url)
+    index_database = database if config.database_url else _open(directory.audit_index_url)
     ring = _key_ring(directory)
 
     audit_store = AuditStore(audit_database, _seal_key(directory))
@@ -166,14 +168,14 @@ def build(directory: DataDirectory) -> Server:
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
-        "cloudtrail": audit_api.operations(EventHistory(audit_store)),
+        "cloudtrail": audit_api.operations(EventHistory(audit_store, EventIndex(audit_store, index_database))),
     }
     check(services)
     metrics = Metrics()
     threads = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="handler")
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads)
-    databases = (database,) if audit_database is database else (database, audit_database)
+    databases = tuple(dict.fromkeys((database, audit_database, index_database)))
     return Server(App(dispatcher, metrics), scheduler, engine, log, threads, databases)
 
 
@@ -191,7 +193,9 @@ def verify_audit(directory: DataDirectory) -> Report:
     database = Database(config.database_url or directory.audit_url)
     try:
         keys = Keys(_seal_key(directory), _signing_key(directory).public_key())
-        return verify(AuditStore(database, keys.seal), (AnchorFile(directory.audit_heads),), directory.audit_latest, keys)
+        return verify(
+            AuditStore(database, keys.seal), (AnchorFile(directory.audit_heads),), directory.audit_latest, keys
+        )
     finally:
         database.close()
 

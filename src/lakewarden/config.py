@@ -63,6 +63,11 @@ class DataDirectory:
         return f"sqlite:///{self.root / 'audit.db'}"
 
     @property
+    def audit_index_url(self) -> str:
+        """SQLAlchemy URL of the look-up index of the embedded audit database; made anew from it when lost."""
+        return f"sqlite:///{self.root / 'audit-index.db'}"
+
+    @property
     def audit_heads(self) -> Path:
         """Signed heads of the audit chain: the anchor that makes a cut tail visible."""
         return self.root / "audit-heads.jsonl"

@@ -42,9 +42,7 @@ class AuditRecorder:
             read_only=operation.read_only,
             data_event=operation.data_event,
             params=shown_input(call.service, call.operation, call.params, operation.hidden),
-            answer={}
-            if operation.read_only
-            else shown_output(call.service, call.operation, answer, operation.hidden),
+            answer={} if operation.read_only else shown_output(call.service, call.operation, answer, operation.hidden),
             bytes_in=_length(call.params) if call.service == "s3" and call.operation in _UPLOADS else None,
             bytes_out=_length(answer) if call.service == "s3" and call.operation == "GetObject" else None,
         )

@@ -20,6 +20,7 @@ from lakewarden.audit.chain import Head
 from lakewarden.audit.ports import AnchorPlace
 
 _LATEST_BYTES = 512
+_TAIL_BYTES = 4096
 _log = structlog.get_logger("lakewarden.audit")
 
 
@@ -47,10 +48,13 @@ class AnchorFile:
         return self.path.name
 
     def add(self, line: str) -> None:
-        """Append; durable when it returns."""
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        """Append; durable when it returns. Half a line, left by a kill or a full disk, is removed first."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.write(descriptor, f"{line}\n".encode())
+            with open(descriptor, "rb", closefd=False) as file:
+                end = file.read().rfind(b"\n") + 1
+            os.ftruncate(descriptor, end)
+            os.pwrite(descriptor, f"{line}\n".encode(), end)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -100,9 +104,7 @@ def signed(anchor: Anchor, key: Ed25519PrivateKey) -> str:
     """The line of an anchor."""
     signature = base64.b64encode(key.sign(_message(anchor))).decode("ascii")
     head = anchor.head
-    return json.dumps(
-        {"number": anchor.number, "sequence": head.sequence, "hash": head.hash, "signature": signature}
-    )
+    return json.dumps({"number": anchor.number, "sequence": head.sequence, "hash": head.hash, "signature": signature})
 
 
 def read(line: str, key: Ed25519PublicKey, where: str) -> Anchor:

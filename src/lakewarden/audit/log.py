@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,18 +13,15 @@ import structlog
 
 from lakewarden.audit.anchors import Anchors
 from lakewarden.audit.chain import Head
-from lakewarden.audit.records import username_of
-from lakewarden.audit.resources import names_of
-from lakewarden.audit.store import AuditStore, Row
+from lakewarden.audit.store import AuditStore
 from lakewarden.kernel.errors import ServiceUnavailable
 
 _BATCH = 2000
-_ANCHOR_SECONDS = 5.0
+_ANCHOR_SECONDS = 60.0
 _LARGEST = 256_000
-_LONGEST_NAME = 128
 _encode = msgspec.json.encode
 _log = structlog.get_logger("lakewarden.audit")
-_Waiting = tuple[Row, "Future[None]"]
+_Waiting = tuple[str, "Future[None]"]
 
 
 class AuditLog:
@@ -46,7 +42,7 @@ class AuditLog:
         if self._closed:
             waiting.set_exception(ServiceUnavailable("The audit log is closed."))
         else:
-            self._queue.put((row_of(record), waiting))
+            self._queue.put((text_of(record), waiting))
         return waiting
 
     def watch(self, told: Callable[[], None]) -> None:
@@ -91,7 +87,7 @@ class AuditLog:
 
     def _write(self, batch: Sequence[_Waiting]) -> Head | None:
         try:
-            head = self._store.append([row for row, _ in batch])
+            head = self._store.append([text for text, _ in batch])
         except Exception:  # noqa: BLE001 - whatever it was, nobody may go on as if it had been recorded
             _log.exception("the audit log cannot be written", records=len(batch))
             # INVARIANT (no_answer_without_audit): every caller of this batch fails.
@@ -114,28 +110,7 @@ class AuditLog:
             told()
 
 
-def row_of(record: Mapping[str, Any]) -> Row:
-    """The record as it is stored, and what it is found by; every text is bounded."""
-    identity = record["userIdentity"]
-    resources: dict[tuple[str, str], None] = {}
-    for resource in record.get("resources") or ():
-        resources["t", resource["type"][:_LONGEST_NAME]] = None
-        for name in names_of(resource["ARN"]):
-            resources["n", name[:1024]] = None
-    return Row(
-        record=_text(record),
-        event_time=int(datetime.fromisoformat(record["eventTime"]).timestamp()),
-        event_id=record["eventID"],
-        event_name=record["eventName"][:_LONGEST_NAME],
-        event_source=record["eventSource"][:256],
-        username=username_of(identity)[:_LONGEST_NAME],
-        access_key_id=identity.get("accessKeyId", "")[:_LONGEST_NAME],
-        read_only=int(record["readOnly"]),
-        resources=tuple(resources),
-    )
-
-
-def _text(record: Mapping[str, Any]) -> str:
+def text_of(record: Mapping[str, Any]) -> str:
     """The record's JSON; where it is too large, CloudTrail's note stands for its largest parts."""
     body = _encode(record)
     if len(body) <= _LARGEST:

@@ -55,7 +55,11 @@ def _pairs(call: Call, account: str) -> list[tuple[str, str]]:
         return _catalog(call, account)
     found: list[tuple[str, str]] = []
     if service == "iam":
-        found += [(kind, iam(account, f"{prefix}{params[name]}")) for name, (kind, prefix) in _IAM.items() if _text(params, name)]
+        found += [
+            (kind, iam(account, f"{prefix}{params[name]}"))
+            for name, (kind, prefix) in _IAM.items()
+            if _text(params, name)
+        ]
         found += [("AWS::IAM::Policy", params["PolicyArn"])] if _text(params, "PolicyArn") else []
     if service == "sts" and _text(params, "RoleArn"):
         found.append(("AWS::IAM::Role", params["RoleArn"]))

@@ -14,23 +14,20 @@ from lakewarden.audit.errors import (
     InvalidNextTokenException,
     InvalidTimeRangeException,
 )
+from lakewarden.audit.index import ANY, ATTRIBUTES, EventIndex, Position, Question
 from lakewarden.audit.records import username_of
 from lakewarden.audit.resources import names_of
-from lakewarden.audit.store import AuditStore, Position, Question
+from lakewarden.audit.store import AuditStore
 
 _LONGEST_PAGE = 50
-_ATTRIBUTES = frozenset(
-    {
-        "EventId", "EventName", "ReadOnly", "Username", "ResourceType", "ResourceName", "EventSource", "AccessKeyId",
-    }
-)  # fmt: skip
 
 
 class EventHistory:
     """Reads the log."""
 
-    def __init__(self, store: AuditStore) -> None:
+    def __init__(self, store: AuditStore, index: EventIndex) -> None:
         self._store = store
+        self._index = index
 
     def look_up(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """LookupEvents, newest first (CloudTrail API reference)."""
@@ -45,30 +42,28 @@ class EventHistory:
             raise InvalidEventCategoryException("Insights events are not collected; leave EventCategory out.")
         window = (_seconds(start), _seconds(end))
         before = _position(params["NextToken"], attribute, window) if params.get("NextToken") else None
-        asked = None if attribute is None else _asked(attribute)
-        found = self._store.look_up(Question(asked, *window, before, limit + 1))
-        answer: dict[str, Any] = {"Events": [_event(record) for _, record in found[:limit]]}
+        self._index.catch_up()
+        found = self._index.find(Question(*(attribute or (ANY, "")), *window, before, limit + 1))
+        records = self._store.by_number([sequence for _, sequence in found[:limit]])
+        # Records that the retention rule is removing right now are in the index a moment longer.
+        page = [records[sequence] for _, sequence in found[:limit] if sequence in records]
+        answer: dict[str, Any] = {"Events": [_event(record) for record in page]}
         if len(found) > limit:
-            answer["NextToken"] = _token(found[limit - 1][0], attribute, window)
+            answer["NextToken"] = _token(found[limit - 1], attribute, window)
         return answer
 
 
 def _attribute(attributes: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
     if not attributes:
         return None
-    if len(attributes) > 1 or attributes[0]["AttributeKey"] not in _ATTRIBUTES:
+    if len(attributes) > 1 or attributes[0]["AttributeKey"] == ANY or attributes[0]["AttributeKey"] not in ATTRIBUTES:
         raise InvalidLookupAttributesException("One attribute of those that CloudTrail documents can be looked up.")
-    return attributes[0]["AttributeKey"], attributes[0]["AttributeValue"]
+    name, value = attributes[0]["AttributeKey"], attributes[0]["AttributeValue"]
+    return name, value.lower() if name == "ReadOnly" else value
 
 
 def _seconds(value: datetime | None) -> int | None:
     return None if value is None else int(value.timestamp())
-
-
-def _asked(attribute: tuple[str, str]) -> tuple[str, str | int]:
-    name, value = attribute
-    # CloudTrail's ReadOnly is a text; what is neither true nor false fits nothing.
-    return (name, {"true": 1, "false": 0}.get(value.lower(), -1)) if name == "ReadOnly" else attribute
 
 
 Window = tuple[int | None, int | None]

@@ -84,7 +84,9 @@ def _expected(places: tuple[AnchorPlace, ...], latest: Path, key: Ed25519PublicK
     """Every signed head, by sequence number; raises :class:`BadAnchor`, also where two of them contradict."""
     expected: dict[int, str] = {}
     newest = anchors.read_latest(latest, key)
-    heads = [anchor.head for n, place in enumerate(places) for anchor in anchors.read_place(place, key, complete=n == 0)]
+    heads = [
+        anchor.head for n, place in enumerate(places) for anchor in anchors.read_place(place, key, complete=n == 0)
+    ]
     if newest is None and heads:
         raise anchors.BadAnchor(f"{latest.name}, the newest signed head, is missing")
     for head in [*heads, newest] if newest is not None else heads:

@@ -72,9 +72,7 @@ def test_nothing_sensitive_survives_of_random_parameters(service: str) -> None:
 
 
 def _random(service: str, name: str, shape: Any) -> None:
-    @settings(
-        max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(members(shape))
     def check(value: dict[str, Any]) -> None:
         assert MARK not in json.dumps(shown_input(service, name, plant(value, shape), ()))

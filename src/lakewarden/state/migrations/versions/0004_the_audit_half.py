@@ -9,11 +9,7 @@ branch_labels = None
 depends_on = None
 
 _SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-_INDEXED = ("event_name", "event_source", "username", "access_key_id", "read_only")
-_KEPT = (
-    "sequence", "record", "previous", "hash", "event_time", "event_id", "event_name", "event_source", "username",
-    "access_key_id",
-)  # fmt: skip
+_KEPT = "sequence, record, previous, hash"
 
 
 def upgrade() -> None:
@@ -28,35 +24,25 @@ def upgrade() -> None:
         sa.Column("previous", sa.String(length=64), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("seal", sa.String(length=64), nullable=False),
-        sa.Column("event_time", sa.BigInteger(), nullable=False),
-        sa.Column("event_id", sa.String(length=36), nullable=False),
-        sa.Column("event_name", sa.String(length=128), nullable=False),
-        sa.Column("event_source", sa.String(length=256), nullable=False),
-        sa.Column("username", sa.String(length=128), nullable=False),
-        sa.Column("access_key_id", sa.String(length=128), nullable=False),
-        sa.Column("read_only", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_audit_events_sealed")),
     )
-    columns = ", ".join(_KEPT)
-    op.execute(
-        f"INSERT INTO audit_events ({columns}, seal, read_only) "  # noqa: S608 - names of our own
-        f"SELECT {columns}, '', CASE read_only WHEN 'true' THEN 1 ELSE 0 END FROM audit_events_0001"
-    )
+    op.execute(f"INSERT INTO audit_events ({_KEPT}, seal) SELECT {_KEPT}, '' FROM audit_events_0001")  # noqa: S608 - our own names
     op.drop_table("audit_events_0001")
-    op.create_index("ix_audit_events_event_id", "audit_events", ["event_id"])
-    op.create_index("ix_audit_events_event_time", "audit_events", ["event_time", "sequence"])
-    for name in _INDEXED:
-        op.create_index(f"ix_audit_events_{name}", "audit_events", [name, "event_time", "sequence"])
     op.create_table(
-        "audit_resources",
-        sa.Column("kind", sa.String(length=1), nullable=False),
-        sa.Column("value", sa.String(length=1024), nullable=False),
+        "audit_index",
+        sa.Column("attribute", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("value", sa.String(length=256), nullable=False),
         sa.Column("event_time", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("sequence", _SEQUENCE, autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("kind", "value", "event_time", "sequence", name=op.f("pk_audit_resources")),
+        sa.PrimaryKeyConstraint("attribute", "value", "event_time", "sequence", name=op.f("pk_audit_index")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_audit_resources_sequence", "audit_resources", ["sequence"])
+    op.create_table(
+        "audit_indexed",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_indexed")),
+    )
     op.create_table(
         "audit_base",
         sa.Column("id", sa.Integer(), nullable=False),
