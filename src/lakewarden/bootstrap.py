@@ -6,23 +6,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lakewarden.adapters.lake import GovernedLake
-from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.app import App
 from lakewarden.audit import api as audit_api
-from lakewarden.audit.anchors import AnchorFile, Anchors
-from lakewarden.audit.index import EventIndex
-from lakewarden.audit.log import AuditLog
-from lakewarden.audit.service import EventHistory
-from lakewarden.audit.store import AuditStore
-from lakewarden.audit.verify import Keys, Report, verify
+from lakewarden.audit.verify import Report
+from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
@@ -76,7 +66,7 @@ class Server:
     app: App
     scheduler: Scheduler
     engine: DuckDbEngine
-    log: AuditLog
+    audit: AuditHalf
     threads: ThreadPoolExecutor
     databases: tuple[Database, ...]
 
@@ -85,7 +75,7 @@ class Server:
         self.scheduler.close()
         self.engine.close()
         self.threads.shutdown()
-        self.log.close()
+        self.audit.close()
         for database in self.databases:
             database.close()
 
@@ -133,11 +123,6 @@ def build(directory: DataDirectory) -> Server:
     index_database = database if config.database_url else _open(directory.audit_index_url)
     ring = _key_ring(directory)
 
-    audit_store = AuditStore(audit_database, _seal_key(directory))
-    places = (AnchorFile(directory.audit_heads),)
-    log = AuditLog(audit_store, Anchors(places, directory.audit_latest, _signing_key(directory)))
-    recorder = AuditRecorder(log, account, now)
-
     identities = IdentityStore(database)
     directory_of_people = Directory(identities, account)
     identity = IdentityService(identities, ring, account, now)
@@ -146,6 +131,8 @@ def build(directory: DataDirectory) -> Server:
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects), now)
     storage.sweep()
+    audit = build_audit(directory, config, AuditDatabases(audit_database, index_database), storage, guard, ring, now)
+    recorder = audit.recorder
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
@@ -168,7 +155,7 @@ def build(directory: DataDirectory) -> Server:
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
-        "cloudtrail": audit_api.operations(EventHistory(audit_store, EventIndex(audit_store, index_database))),
+        "cloudtrail": audit_api.operations(audit.handlers),
     }
     check(services)
     metrics = Metrics()
@@ -176,7 +163,8 @@ def build(directory: DataDirectory) -> Server:
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads)
     databases = tuple(dict.fromkeys((database, audit_database, index_database)))
-    return Server(App(dispatcher, metrics), scheduler, engine, log, threads, databases)
+    audit.courier.start()
+    return Server(App(dispatcher, metrics), scheduler, engine, audit, threads, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
@@ -191,13 +179,12 @@ def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
     database = Database(config.database_url or directory.audit_url)
+    state = Database(config.database_url or directory.state_url)
     try:
-        keys = Keys(_seal_key(directory), _signing_key(directory).public_key())
-        return verify(
-            AuditStore(database, keys.seal), (AnchorFile(directory.audit_heads),), directory.audit_latest, keys
-        )
+        return verify_log(directory, database, state)
     finally:
         database.close()
+        state.close()
 
 
 def _open(url: str) -> Database:
@@ -212,28 +199,5 @@ def _new_keys() -> bytes:
 
 
 def _key_ring(directory: DataDirectory) -> KeyRing:
-    body = _keys(directory)
+    body = master_keys(directory)
     return KeyRing({name: bytes.fromhex(key) for name, key in body["keys"].items()}, body["current"])
-
-
-def _signing_key(directory: DataDirectory) -> Ed25519PrivateKey:
-    """The audit log's key, derived from the oldest master key, so that it stands through rotations."""
-    return Ed25519PrivateKey.from_private_bytes(_derived(directory, "lakewarden audit heads"))
-
-
-def _seal_key(directory: DataDirectory) -> bytes:
-    """The key of the audit records' seals."""
-    return _derived(directory, "lakewarden audit seals")
-
-
-def _derived(directory: DataDirectory, purpose: str) -> bytes:
-    first = bytes.fromhex(next(iter(_keys(directory)["keys"].values())))
-    return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(first)
-
-
-def _keys(directory: DataDirectory) -> dict[str, Any]:
-    try:
-        body: dict[str, Any] = json.loads(directory.key_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{directory.key_file} cannot be read: {error}") from error
-    return body

@@ -7,17 +7,20 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
+
 from lakewarden.adapters.shown import shown_input, shown_output
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.records import Shown, call_record, data_access_record, outcome_record
 from lakewarden.guard import Operation
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.clock import Clock
-from lakewarden.kernel.errors import AwsError
+from lakewarden.kernel.errors import AwsError, ServiceUnavailable
 from lakewarden.kernel.lake import GovernedTable
 
 _SESSION_LETTERS = string.ascii_letters + string.digits
 _READING = ("Get", "List", "Describe", "Head", "BatchGet", "Search", "Lookup")
+_log = structlog.get_logger("lakewarden.audit")
 Effect = Callable[[Call], None]
 
 
@@ -50,7 +53,7 @@ class AuditRecorder:
         await asyncio.wrap_future(self._log.append(record))
         effect = self._effects.get((call.service, call.operation))
         if effect is not None and error is None:
-            await asyncio.to_thread(effect, call)
+            await asyncio.to_thread(_take_effect, effect, call)
 
     async def refused(self, attempt: Call, error: AwsError) -> None:
         """Record an attempt that never became a call. What the model calls secret is hidden here, too."""
@@ -72,6 +75,16 @@ class AuditRecorder:
         del query_id
         record = outcome_record(call, self._account, _event_id(), details, self._clock())
         self._log.append(record).result()
+
+
+def _take_effect(effect: Effect, call: Call) -> None:
+    try:
+        effect(call)
+    except AwsError:
+        raise
+    except Exception as error:
+        _log.exception("a recorded call could not take effect", operation=call.operation, request_id=call.request_id)
+        raise ServiceUnavailable("The call is recorded and could not take effect. Try again.") from error
 
 
 _UPLOADS = frozenset({"PutObject", "UploadPart"})
