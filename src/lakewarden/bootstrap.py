@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.app import App
@@ -131,16 +132,18 @@ def build(directory: DataDirectory) -> Server:
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects), now)
     storage.sweep()
-    audit = build_audit(directory, config, AuditDatabases(audit_database, index_database), storage, guard, ring, now)
+    audit = build_audit(
+        directory, config, AuditDatabases(audit_database, index_database, database), storage, guard, ring, now
+    )
     recorder = audit.recorder
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region)
+    lake = GovernedLake(catalog, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
-    engine = DuckDbEngine(directory.objects, directory.spill, limits)
+    engine = DuckDbEngine(directory.objects, directory.spill, limits, (directory.audit_tables,))
     scheduler = Scheduler(limits.workers)
     runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
     queries = QueryService(
@@ -163,7 +166,8 @@ def build(directory: DataDirectory) -> Server:
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads)
     databases = tuple(dict.fromkeys((database, audit_database, index_database)))
-    audit.courier.start()
+    ensure_catalog(catalog_store, PermissionStore(database), now())
+    audit.start()
     return Server(App(dispatcher, metrics), scheduler, engine, audit, threads, databases)
 
 

@@ -1,31 +1,41 @@
 """The composition of the audit half: log, look-up, trails, and what a terminal asks of them."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from lakewarden.adapters.audit_tables import AuditFiles
+from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.trail_buckets import AnchorBucket, PolicedBuckets, StoredAnchors
 from lakewarden.audit.anchors import AnchorFile, Anchors
 from lakewarden.audit.api import Handlers
-from lakewarden.audit.delivery import Courier, Delivery
+from lakewarden.audit.courier import Courier
+from lakewarden.audit.delivery import Delivery
 from lakewarden.audit.digests import DigestKeys
+from lakewarden.audit.history import QueryHistory
 from lakewarden.audit.index import EventIndex
 from lakewarden.audit.log import AuditLog
-from lakewarden.audit.ports import AnchorPlace, Sealer
+from lakewarden.audit.ports import AnchorPlace, Executions, Sealer
 from lakewarden.audit.service import EventHistory
-from lakewarden.audit.settings import AuditSettings, BadSettings, load
+from lakewarden.audit.settings import AuditSettings, BadSettings, OpenLineage, load
 from lakewarden.audit.store import AuditStore
+from lakewarden.audit.tables import AuditTables
 from lakewarden.audit.trail_store import TrailStore
 from lakewarden.audit.trails import TrailService
 from lakewarden.audit.verify import Keys, Report, verify
 from lakewarden.config import Config, ConfigError, DataDirectory
 from lakewarden.guard import Guard
 from lakewarden.kernel.clock import Clock
+from lakewarden.query.store import QueryStore
 from lakewarden.state import Database
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
@@ -38,20 +48,28 @@ class AuditHalf:
     log: AuditLog
     recorder: AuditRecorder
     handlers: Handlers
-    courier: Courier
+    files: AuditFiles
+    couriers: tuple[Courier, ...]
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for courier in self.couriers:
+            courier.start()
 
     def close(self) -> None:
         """End the deliveries, then the log."""
-        self.courier.close()
+        for courier in self.couriers:
+            courier.close()
         self.log.close()
 
 
 @dataclass(frozen=True, slots=True)
 class AuditDatabases:
-    """Where the log lies, and its look-up index."""
+    """Where the log lies, its look-up index, and everything else."""
 
     log: Database
     index: Database
+    state: Database
 
 
 def build_audit(
@@ -74,7 +92,7 @@ def build_audit(
     buckets = PolicedBuckets(storage, guard, account, region, clock)
     keys = DigestKeys(trail_store, sealer, settings.key_days)
     delivery = Delivery(trail_store, store, buckets, keys, account, clock, settings.digest_minutes)
-    courier = Courier(delivery)
+    courier = Courier("audit-trails", delivery.deliver_all)
     trails = TrailService(trail_store, store, buckets, account, region, clock, courier.wake)
     recorder = AuditRecorder(
         log,
@@ -86,7 +104,56 @@ def build_audit(
         },
     )
     history = EventHistory(store, EventIndex(store, databases.index))
-    return AuditHalf(log, recorder, Handlers(history, trails, keys), courier)
+    executions = KeptExecutions(QueryStore(databases.state))
+    tables = AuditTables(directory.audit_tables, store, executions)
+    couriers = [courier, Courier("audit-tables", tables.refresh_in_background)]
+    if settings.openlineage is not None:
+        emitter = _emitter(directory, settings.openlineage, store, executions, f"arn:aws:glue:{region}:{account}")
+        couriers.append(Courier("audit-lineage", emitter))
+    return AuditHalf(log, recorder, Handlers(history, trails, keys), AuditFiles(tables), tuple(couriers))
+
+
+def _emitter(
+    directory: DataDirectory, settings: OpenLineage, log: AuditStore, executions: Executions, catalog: str
+) -> Callable[[], None]:
+    try:
+        from lakewarden.audit.openlineage import LineageEmitter
+    except ImportError as error:
+        raise ConfigError("openlineage needs: pip install lakewarden[lineage]") from error
+    try:
+        return LineageEmitter(settings, directory.root / "openlineage.position", log, executions, catalog).emit_new
+    except BadSettings as error:
+        raise ConfigError(f"{directory.audit_settings}: {error}") from error
+
+
+@contextmanager
+def query_history(directory: DataDirectory) -> Iterator[QueryHistory]:
+    """The joined view, for a terminal on the server's machine; the server may be running or not."""
+    config = directory.load()
+    shared = config.database_url
+    urls = (directory.audit_url, directory.audit_index_url, directory.state_url)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(closing(Database(shared or url))) for url in urls]
+        store = AuditStore(opened[0], seal_key(directory))
+        yield QueryHistory(store, EventIndex(store, opened[1]), KeptExecutions(QueryStore(opened[2])))
+
+
+def want_digest(directory: DataDirectory, trail: str) -> None:
+    """Note that a digest is wanted; the running server sees it. Raises :class:`ConfigError`."""
+    config = directory.load()
+    with closing(Database(config.database_url or directory.audit_url)) as database:
+        found = TrailStore(database).change(trail, lambda one: msgspec.structs.replace(one, digest_wanted=True))
+    if found is None:
+        raise ConfigError(f"there is no trail {trail}")
+    if not found.validation:
+        raise ConfigError(f"the trail {trail} has no log file validation, and so no digests")
+
+
+def rotate_digest_key(directory: DataDirectory) -> None:
+    """End the time of the key that signs digests."""
+    config = directory.load()
+    with closing(Database(config.database_url or directory.audit_url)) as database:
+        TrailStore(database).retire_keys(int(datetime.now(UTC).timestamp()))
 
 
 def verify_log(directory: DataDirectory, database: Database, state: Database) -> Report:

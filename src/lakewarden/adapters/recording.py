@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import string
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,14 @@ import structlog
 
 from lakewarden.adapters.shown import shown_input, shown_output
 from lakewarden.audit.log import AuditLog
-from lakewarden.audit.records import Shown, call_record, data_access_record, outcome_record
+from lakewarden.audit.records import (
+    Shown,
+    accessed,
+    call_record,
+    data_access_record,
+    outcome_record,
+    with_accesses,
+)
 from lakewarden.guard import Operation
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.clock import Clock
@@ -38,6 +46,8 @@ class AuditRecorder:
         self._account = account
         self._clock = clock
         self._effects = effects or {}
+        self._accesses: dict[str, dict[str, dict[str, object]]] = {}
+        self._lock = threading.Lock()
 
     async def record(self, call: Call, operation: Operation, answer: Mapping[str, Any], error: AwsError | None) -> None:
         """Record a call; durable when it returns."""
@@ -64,17 +74,22 @@ class AuditRecorder:
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
         """One GetDataAccess record; durable when it returns. ``columns`` stand in the outcome's record, as at AWS."""
-        del columns
         suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
         session = f"AWSLF-00-AT-{self._account}-{suffix}"
         record = data_access_record(call, self._account, _event_id(), str(uuid.uuid4()), session, query_id, governed)
         self._log.append(record).result()
+        seen = accessed(governed, columns)
+        with self._lock:
+            tables = self._accesses.setdefault(query_id, {})
+            tables[str(seen["table"])] = tables.get(str(seen["table"]), {}) | seen
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
-        """How a query ended; durable when it returns."""
-        del query_id
-        record = outcome_record(call, self._account, _event_id(), details, self._clock())
-        self._log.append(record).result()
+        """How a query ended, with all that it accessed; durable when it returns."""
+        with self._lock:
+            accesses = self._accesses.pop(query_id, {})
+        at = self._clock()
+        merged = {**details, "tables": with_accesses(details.get("tables"), accesses)}
+        self._log.append(outcome_record(call, self._account, _event_id(), merged, at)).result()
 
 
 def _take_effect(effect: Effect, call: Call) -> None:

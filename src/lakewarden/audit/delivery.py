@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import secrets
 import string
-import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ from lakewarden.kernel.clock import Clock
 
 _LETTERS = string.ascii_letters + string.digits
 _MOST_RECORDS = 5000
-_GATHER_SECONDS = 2.0
 _LEASE_SECONDS = 30
 _log = structlog.get_logger("lakewarden.audit")
 
@@ -272,36 +270,3 @@ def _own_end(found: Sequence[_Found], trail: Trail) -> _Found | None:
         if named in {trail.name, trail.arn}:
             return one
     return None
-
-
-class Courier:
-    """The background thread that delivers: soon after records come, and at least once a second."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-        self._news = threading.Event()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="audit-courier", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Something is to be delivered at once: a stop, a digest that was asked for."""
-        self._news.set()
-
-    def close(self) -> None:
-        """Deliver what there is, and end."""
-        self._ended.set()
-        self._news.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            self._news.wait(_GATHER_SECONDS)
-            self._news.clear()
-            try:
-                self._delivery.deliver_all()
-            except Exception:  # noqa: BLE001 - the database may be away for a while; the thread must outlive that
-                _log.exception("trails cannot be delivered")

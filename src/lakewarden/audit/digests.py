@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -57,14 +56,6 @@ class DigestKeys:
             raise TypeError("a digest key is an RSA key")
         return key, private
 
-    def retire(self, now: datetime) -> None:
-        """End every key's time: the next digest is signed by a new one. Public keys are kept for ever."""
-        with self._store.write() as records:
-            for key in records.digest_keys():
-                if key.private_key:
-                    ended = min(key.valid_to, int(now.timestamp()))
-                    records.put_key(msgspec.structs.replace(key, private_key="", valid_to=ended))
-
     def public(self, start: datetime | None, end: datetime | None) -> list[DigestKey]:
         """The keys whose time overlaps the range."""
         with self._store.read() as records:
@@ -87,7 +78,7 @@ class DigestKeys:
             int(now.timestamp()),
             int((now + timedelta(days=self._days)).timestamp()),
         )
-        self.retire(now)
+        self._store.retire_keys(int(now.timestamp()))
         with self._store.write() as records:
             records.put_key(key)
         return key

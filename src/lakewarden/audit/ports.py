@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from lakewarden.audit.queries import Execution
+
 
 class AnchorPlace(Protocol):
     """A place for signed heads: a file, a bucket. ``add`` is durable when it returns; ``lines`` is in order."""
@@ -31,11 +33,11 @@ class TrailBuckets(Protocol):
         ...
 
 
-class StatementTexts(Protocol):
-    """The texts of statements, which the trail itself does not hold."""
+class Executions(Protocol):
+    """What the query context keeps of executions; the trail itself does not hold the texts of statements."""
 
-    def texts(self, query_ids: Sequence[str]) -> Mapping[str, str]:
-        """The text of each execution that is known."""
+    def find(self, query_ids: Sequence[str]) -> Mapping[str, Execution]:
+        """Those that are known, by id."""
         ...
 
 

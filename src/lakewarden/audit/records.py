@@ -3,7 +3,7 @@
 CloudTrail User Guide, "CloudTrail record contents"; field values as SEMANTICS says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -139,16 +139,47 @@ def outcome_record(call: Call, account: str, event_id: str, details: Mapping[str
         "userAgent": _ATHENA,
         "requestParameters": None,
         "responseElements": None,
-        "serviceEventDetails": dict(details),
+        "serviceEventDetails": {
+            **details,
+            "completedAt": at.isoformat(timespec="milliseconds"),
+            "clientAddress": call.source_ip,
+            "clientAgent": call.user_agent[:_LONGEST_TEXT],
+        },
         "requestID": call.request_id,
         "eventID": event_id,
         "readOnly": True,
-        "resources": [],
+        "resources": [
+            table_resource(call, account, *str(one["table"]).split(".", 1)) for one in details.get("tables") or ()
+        ],
         "eventType": "AwsServiceEvent",
         "managementEvent": True,
         "recipientAccountId": account,
         "eventCategory": "Management",
     }
+
+
+def accessed(governed: GovernedTable, columns: Sequence[str]) -> Record:
+    """What a query does with a table: the columns it reads, under which filters, and the grants that allow it."""
+    access = governed.access
+    filters = [] if access.rows.all_rows else list(access.rows.expressions) or ["false"]
+    return {
+        "table": f"{governed.table.database}.{governed.table.name}",
+        "columns": list(columns),
+        "filters": filters,
+        "because": list(access.because),
+        "mode": access.mode.value,
+        "location": governed.table.location,
+    }
+
+
+def with_accesses(tables: object, accesses: Mapping[str, Mapping[str, object]]) -> list[Record]:
+    """The tables of a query's outcome: what its context tells of each, and what was recorded when it was opened."""
+    told = tables if isinstance(tables, list) else []
+    merged = {name: dict(one) for name, one in accesses.items()}
+    for one in told:
+        name = str(one["table"])
+        merged[name] = merged.get(name, {}) | dict(one)
+    return list(merged.values())
 
 
 def _envelope(call: Call, account: str, event_id: str) -> Record:

@@ -141,6 +141,13 @@ class TrailStore:
                 records.put(made)
             return made
 
+    def retire_keys(self, now: int) -> None:
+        """End every signing key's time. Private keys are forgotten, public ones are kept for ever."""
+        with self.write() as records:
+            for key in records.digest_keys():
+                if key.private_key:
+                    records.put_key(msgspec.structs.replace(key, private_key="", valid_to=min(key.valid_to, now)))
+
     def lease(self, name: str, holder: str, now: int, seconds: int) -> bool:
         """Take or renew the right to deliver for a trail: one server at a time."""
         with self._database.write() as connection:
