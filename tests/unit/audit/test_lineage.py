@@ -32,7 +32,32 @@ def test_lineage(case: dict[str, Any]) -> None:
     assert flat(lineage(case["sql"], "clinic", READ)) == case["lineage"]
 
 
-WORDS = ["SELECT", "FROM", "visits", "*", "(", ")", ",", "WITH", "x", "AS", "id", "name", "UNION", "ALL", "INSERT", "INTO", "UNLOAD", "TO", "'s3://b/'", "JOIN", "ON", "=", "1", "'"]
+WORDS = [
+    "SELECT",
+    "FROM",
+    "visits",
+    "*",
+    "(",
+    ")",
+    ",",
+    "WITH",
+    "x",
+    "AS",
+    "id",
+    "name",
+    "UNION",
+    "ALL",
+    "INSERT",
+    "INTO",
+    "UNLOAD",
+    "TO",
+    "'s3://b/'",
+    "JOIN",
+    "ON",
+    "=",
+    "1",
+    "'",
+]
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
