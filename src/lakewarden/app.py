@@ -1,5 +1,7 @@
 """The ASGI application: AWS requests to the dispatcher, health and metrics under paths that no bucket can have."""
 
+import asyncio
+import hmac
 import secrets
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -13,25 +15,39 @@ from starlette.responses import Response as PageResponse
 from starlette.routing import Route
 
 from lakewarden.dispatch import Dispatcher
+from lakewarden.health import Health
+from lakewarden.kernel.errors import AwsError
 from lakewarden.observe import Metrics
 from lakewarden.wire import Headers, RawRequest, Response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
 
-class ClientDisconnected(Exception):
-    """The client went away while its body was read."""
+BODY_SECONDS = 60.0
+"""How long a client may be silent in the middle of a body."""
+
+
+class IncompleteBody(AwsError):
+    """The client went away in the middle of its body. Nobody reads the answer, the audit trail has it."""
+
+    code = "IncompleteBody"
+
+
+class RequestTimeout(AwsError):
+    """The client was silent in the middle of its body."""
+
+    code = "RequestTimeout"
 
 
 class App:
     """One port for everything."""
 
-    def __init__(self, dispatcher: Dispatcher, metrics: Metrics, trusted_proxy: bool = False) -> None:
+    def __init__(self, dispatcher: Dispatcher, pages: Starlette) -> None:
         self._dispatcher = dispatcher
-        self._pages = pages(metrics)
-        self._trusted_proxy = trusted_proxy
+        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -39,23 +55,31 @@ class App:
         if scope["type"] != "http" or scope["path"].startswith("/_"):
             await self._pages(scope, receive, send)
             return
-        try:
-            response = await self._dispatcher.answer(raw_request(scope, receive))
-        except ClientDisconnected:
-            return
-        await _send(response, send)
+        await _send(await self._dispatcher.answer(raw_request(scope, receive)), send)
 
 
-def pages(metrics: Metrics) -> Starlette:
-    """The server's own pages."""
+def pages(health: Health, metrics: Metrics, metrics_token: str) -> Starlette:
+    """The server's own pages. Anybody may ask for the health, as load balancers do; it tells nothing else."""
 
-    async def health(_: Request) -> PageResponse:
-        return PlainTextResponse("ok\n")
+    async def show_health(_: Request) -> PageResponse:
+        trouble = health.trouble()
+        return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200)
 
-    async def show_metrics(_: Request) -> PageResponse:
+    async def show_metrics(request: Request) -> PageResponse:
+        if not _may_read_metrics(request, metrics_token):
+            return PlainTextResponse("Unauthorized\n", 401, {"www-authenticate": "Bearer"})
         return PageResponse(metrics.render(), media_type="text/plain; version=0.0.4")
 
-    return Starlette(routes=[Route("/_health", health), Route("/_metrics", show_metrics)])
+    return Starlette(routes=[Route("/_health", show_health), Route("/_metrics", show_metrics)])
+
+
+def _may_read_metrics(request: Request, token: str) -> bool:
+    """The machine's own processes may read the counters, others need the token. A proxy's clients are others."""
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token and hmac.compare_digest(given.encode(), token.encode()):
+        return True
+    forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded", "via", "x-real-ip"))
+    return not forwarded and request.client is not None and request.client.host in _LOOPBACK
 
 
 def raw_request(scope: Scope, receive: Receive) -> RawRequest:
@@ -77,9 +101,13 @@ def raw_request(scope: Scope, receive: Receive) -> RawRequest:
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
     more = True
     while more:
-        message = await receive()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise RequestTimeout("Your socket connection to the server was not read from or written to.") from None
         if message["type"] == "http.disconnect":
-            raise ClientDisconnected
+            raise IncompleteBody("The request body ended before its end.")
         more = message.get("more_body", False)
         chunk = message.get("body", b"")
         if chunk:

@@ -2,15 +2,18 @@
 
 import json
 import secrets
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
+from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.results import OwnedResults
-from lakewarden.app import App
+from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
@@ -21,16 +24,18 @@ from lakewarden.config import Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
 from lakewarden.guard import Guard, Operations
+from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
 from lakewarden.identity import sts
 from lakewarden.identity.credentials import CredentialResolver
 from lakewarden.identity.directory import Directory
 from lakewarden.identity.layers import PrincipalLayers
-from lakewarden.identity.model import User
+from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
 from lakewarden.identity.store import IdentityStore
-from lakewarden.observe import Metrics
+from lakewarden.kernel.errors import ServiceUnavailable
+from lakewarden.observe import CallLog, Metrics
 from lakewarden.permissions import api as permissions_api
 from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
@@ -40,7 +45,7 @@ from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
-from lakewarden.state import Database
+from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
 from lakewarden.storage.blobs import BlobStore
@@ -65,10 +70,12 @@ class Server:
     """A built server; ``close`` finishes what it acknowledged."""
 
     app: App
+    health: Health
     scheduler: Scheduler
     engine: DuckDbEngine
     audit: AuditHalf
     threads: ThreadPoolExecutor
+    presence: Presence
     databases: tuple[Database, ...]
 
     def close(self) -> None:
@@ -77,35 +84,34 @@ class Server:
         self.engine.close()
         self.threads.shutdown()
         self.audit.close()
+        self.presence.leave()
         for database in self.databases:
             database.close()
 
 
-def initialise(directory: DataDirectory, account: str, region: str) -> Mapping[str, str]:
+def initialise(directory: DataDirectory, account: str, region: str, database_url: str = "") -> Mapping[str, str]:
     """``lakewarden init``: the account, its keys, its administrator. Answers what is printed once.
 
-    Raises :class:`ConfigError` when the directory is taken or a name is not valid.
+    Raises :class:`ConfigError` when the directory or the database is taken, or a name is not valid.
     """
-    config = Config(account or str(secrets.randbelow(9 * 10**11) + 10**11), region)
+    config = Config(account or str(secrets.randbelow(9 * 10**11) + 10**11), region, database_url)
     directory.create()
-    write_private(directory.key_file, _new_keys())
-    database = _open(directory.state_url)
-    _open(directory.audit_url).close()
-    try:
-        identity = IdentityService(IdentityStore(database), _key_ring(directory), config.account_id, now)
-        user = identity.create_user(ADMINISTRATOR)
-        identity.attach(User, user.name, _ADMINISTRATOR_ACCESS)
-        key, secret = identity.create_key(user.name)
-        arn = identity.arn(user)
-        permissions = PermissionService(
-            PermissionStore(database), CatalogStore(database), identity, config.account_id, now
-        )
-        permissions.set_settings(None, Settings((arn,), {}))
-    finally:
-        database.close()
-    profile = f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {secret}\nregion = {region}\n"
-    write_private(directory.profile_file, profile.encode())
-    directory.save(config)
+    with lock.held(directory):
+        write_private(directory.key_file, _new_keys())
+        write_private(directory.metrics_token_file, secrets.token_urlsafe(32).encode())
+        _open(*_audit_place(directory, config)).close()
+        database = _open(*_state_place(directory, config))
+        try:
+            identity = IdentityService(IdentityStore(database), _key_ring(directory), config.account_id, now)
+            permissions = PermissionService(
+                PermissionStore(database), CatalogStore(database), identity, config.account_id, now
+            )
+            arn, key, secret = _administrator(identity, permissions)
+        finally:
+            database.close()
+        profile = f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {secret}\nregion = {region}\n"
+        write_private(directory.profile_file, profile.encode())
+        directory.save(config)
     return {
         "AccountId": config.account_id,
         "Region": config.region,
@@ -115,13 +121,30 @@ def initialise(directory: DataDirectory, account: str, region: str) -> Mapping[s
     }
 
 
-def build(directory: DataDirectory) -> Server:
-    """Everything that ``lakewarden serve`` runs."""
-    config = directory.load()
+def _administrator(identity: IdentityService, permissions: PermissionService) -> tuple[str, AccessKey, str]:
+    """The first user: ARN, key and secret. The settings come last; without them an ``init`` was killed before."""
+    if permissions.registry.settings().administrators:
+        raise ConfigError(
+            "the database holds an account already; for a further server on it copy config.json, master.key and"
+            " objects (or share the whole directory)"
+        )
+    user = identity.find(User, ADMINISTRATOR) or identity.create_user(ADMINISTRATOR)
+    for left in identity.keys(user.name):
+        identity.delete_key(user.name, left.id)
+    identity.attach(User, user.name, _ADMINISTRATOR_ACCESS)
+    key, secret = identity.create_key(user.name)
+    arn = identity.arn(user)
+    permissions.set_settings(None, Settings((arn,), {}))
+    return arn, key, secret
+
+
+def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
+    """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
-    database = _open(config.database_url or directory.state_url)
-    audit_database = database if config.database_url else _open(directory.audit_url)
-    index_database = database if config.database_url else _open(directory.audit_index_url)
+    database = _open(*_state_place(directory, config))
+    audit_database = _open(*_audit_place(directory, config))
+    index_database = _open(*_index_place(directory, config))
+    presence = database.join()
     ring = _key_ring(directory)
 
     identities = IdentityStore(database)
@@ -130,10 +153,11 @@ def build(directory: DataDirectory) -> Server:
     resolver = CredentialResolver(directory_of_people, ring, account)
     guard = Guard(PrincipalLayers(directory_of_people))
 
-    storage = StorageService(StorageStore(database), BlobStore(directory.objects), now)
+    storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
     storage.sweep()
+    executions = KeptExecutions(QueryStore(database, presence))
     audit = build_audit(
-        directory, config, AuditDatabases(audit_database, index_database, database), storage, guard, ring, now
+        directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
     recorder = audit.recorder
     catalog_store = CatalogStore(database)
@@ -143,11 +167,22 @@ def build(directory: DataDirectory) -> Server:
     lake = GovernedLake(catalog, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
-    engine = DuckDbEngine(directory.objects, directory.spill, limits, (directory.audit_tables,))
+    if alone:
+        shutil.rmtree(directory.spill, ignore_errors=True)
+    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
     scheduler = Scheduler(limits.workers)
     runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
     queries = QueryService(
-        QueryStore(database), runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
+        QueryStore(database, presence),
+        runner,
+        results,
+        recorder,
+        guard,
+        scheduler,
+        resolver.still_valid,
+        account,
+        region,
+        now,
     )
     queries.recover()
 
@@ -164,11 +199,13 @@ def build(directory: DataDirectory) -> Server:
     metrics = Metrics()
     threads = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="handler")
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
-    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads)
-    databases = tuple(dict.fromkeys((database, audit_database, index_database)))
+    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
+    health = Health(recorder.ready)
+    app = App(dispatcher, pages(health, metrics, _metrics_token(directory)))
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
-    return Server(App(dispatcher, metrics), scheduler, engine, audit, threads, databases)
+    databases = (database, audit_database, index_database)
+    return Server(app, health, scheduler, engine, audit, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
@@ -182,8 +219,7 @@ def check(services: Mapping[str, Operations]) -> None:
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
-    database = Database(config.database_url or directory.audit_url)
-    state = Database(config.database_url or directory.state_url)
+    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
     try:
         return verify_log(directory, database, state)
     finally:
@@ -191,10 +227,32 @@ def verify_audit(directory: DataDirectory) -> Report:
         state.close()
 
 
-def _open(url: str) -> Database:
-    database = Database(url)
-    migrate(database)
+def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.state_url, STATE
+
+
+def _audit_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.audit_url, AUDIT
+
+
+def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.audit_index_url, AUDIT_INDEX
+
+
+def _open(url: str, lane: int) -> Database:
+    database = Database(url, lane)
+    try:
+        migrate(database)
+    except (UnusableDatabase, ServiceUnavailable) as error:
+        database.close()
+        raise ConfigError(str(error)) from error
     return database
+
+
+def _metrics_token(directory: DataDirectory) -> str:
+    """Empty, which fits nobody, where the file was removed."""
+    file = directory.metrics_token_file
+    return file.read_text(encoding="ascii").strip() if file.exists() else ""
 
 
 def _new_keys() -> bytes:

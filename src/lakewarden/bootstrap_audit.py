@@ -36,7 +36,8 @@ from lakewarden.config import Config, ConfigError, DataDirectory
 from lakewarden.guard import Guard
 from lakewarden.kernel.clock import Clock
 from lakewarden.query.store import QueryStore
-from lakewarden.state import Database
+from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database
+from lakewarden.state.presence import Alone
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
 
@@ -65,17 +66,17 @@ class AuditHalf:
 
 @dataclass(frozen=True, slots=True)
 class AuditDatabases:
-    """Where the log lies, its look-up index, and everything else."""
+    """Where the log lies, and its look-up index."""
 
     log: Database
     index: Database
-    state: Database
 
 
 def build_audit(
     directory: DataDirectory,
     config: Config,
     databases: AuditDatabases,
+    executions: Executions,
     storage: StorageService,
     guard: Guard,
     sealer: Sealer,
@@ -104,7 +105,6 @@ def build_audit(
         },
     )
     history = EventHistory(store, EventIndex(store, databases.index))
-    executions = KeptExecutions(QueryStore(databases.state))
     tables = AuditTables(directory.audit_tables, store, executions)
     couriers = [courier, Courier("audit-tables", tables.refresh_in_background)]
     if settings.openlineage is not None:
@@ -129,19 +129,26 @@ def _emitter(
 @contextmanager
 def query_history(directory: DataDirectory) -> Iterator[QueryHistory]:
     """The joined view, for a terminal on the server's machine; the server may be running or not."""
-    config = directory.load()
-    shared = config.database_url
-    urls = (directory.audit_url, directory.audit_index_url, directory.state_url)
     with ExitStack() as stack:
-        opened = [stack.enter_context(closing(Database(shared or url))) for url in urls]
-        store = AuditStore(opened[0], seal_key(directory))
-        yield QueryHistory(store, EventIndex(store, opened[1]), KeptExecutions(QueryStore(opened[2])))
+        log, index, state = (stack.enter_context(closing(one)) for one in _databases(directory))
+        store = AuditStore(log, seal_key(directory))
+        yield QueryHistory(store, EventIndex(store, index), KeptExecutions(QueryStore(state, Alone())))
+
+
+def _databases(directory: DataDirectory) -> tuple[Database, Database, Database]:
+    """The log's, the index's and the state's."""
+    shared = directory.load().database_url
+    return (
+        Database(shared or directory.audit_url, AUDIT),
+        Database(shared or directory.audit_index_url, AUDIT_INDEX),
+        Database(shared or directory.state_url, STATE),
+    )
 
 
 def want_digest(directory: DataDirectory, trail: str) -> None:
     """Note that a digest is wanted; the running server sees it. Raises :class:`ConfigError`."""
-    config = directory.load()
-    with closing(Database(config.database_url or directory.audit_url)) as database:
+    with ExitStack() as stack:
+        database, _, _ = (stack.enter_context(closing(one)) for one in _databases(directory))
         found = TrailStore(database).change(trail, lambda one: msgspec.structs.replace(one, digest_wanted=True))
     if found is None:
         raise ConfigError(f"there is no trail {trail}")
@@ -151,8 +158,8 @@ def want_digest(directory: DataDirectory, trail: str) -> None:
 
 def rotate_digest_key(directory: DataDirectory) -> None:
     """End the time of the key that signs digests."""
-    config = directory.load()
-    with closing(Database(config.database_url or directory.audit_url)) as database:
+    with ExitStack() as stack:
+        database, _, _ = (stack.enter_context(closing(one)) for one in _databases(directory))
         TrailStore(database).retire_keys(int(datetime.now(UTC).timestamp()))
 
 

@@ -27,12 +27,15 @@ def init(
     data: Data,
     account: Annotated[str, typer.Option(help="Twelve digits; random if not given.")] = "",
     region: Annotated[str, typer.Option(help="The region that the server answers for.")] = DEFAULT_REGION,
+    database_url: Annotated[
+        str, typer.Option(help="postgresql://user@host/name for the state; embedded SQLite if not given.")
+    ] = "",
 ) -> None:
     """Make an account with its administrator, and print the administrator's keys, once, as JSON."""
     from lakewarden.bootstrap import initialise
 
     with _plain_errors(ConfigError, OSError):
-        administrator = initialise(DataDirectory.at(data), account, region)
+        administrator = initialise(DataDirectory.at(data), account, region, database_url)
     sys.stdout.write(json.dumps(administrator) + "\n")
 
 
@@ -40,13 +43,19 @@ def init(
 def serve(
     data: Data,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port of every service.")] = 7070,
+    port: Annotated[int, typer.Option(help="The port of every service.", min=0, max=65535)] = 7070,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM file of the certificate chain.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    trusted_proxy: Annotated[
+        str, typer.Option(help="The address whose X-Forwarded-For and X-Forwarded-Proto are believed.")
+    ] = "",
 ) -> None:
     """Serve every service on one port until SIGTERM or SIGINT."""
+    from lakewarden.serve import Listening
     from lakewarden.serve import serve as run
 
     with _plain_errors(ConfigError, OSError):
-        run(DataDirectory.at(data), host, port)
+        run(DataDirectory.at(data), Listening(host, port, tls_cert, tls_key, trusted_proxy))
 
 
 @app.command()

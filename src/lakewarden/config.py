@@ -9,6 +9,7 @@ from typing import Self
 
 DEFAULT_REGION = "us-east-1"
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_NOT_OURS = frozenset({"lost+found", "lock"})
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 
 
@@ -18,7 +19,10 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files."""
+    """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files.
+
+    It may hold a password, which is why the file has mode 0600; libpq's PGPASSFILE and PGSERVICE work as well.
+    """
 
     account_id: str
     region: str
@@ -29,6 +33,8 @@ class Config:
             raise ConfigError(f"an account id has twelve digits, not {self.account_id!r}")
         if not _REGION.fullmatch(self.region):
             raise ConfigError(f"not a region name: {self.region!r}")
+        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise ConfigError("a database URL has the form postgresql://user@host/name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +99,42 @@ class DataDirectory:
         return self.root / "objects"
 
     @property
+    def metrics_token_file(self) -> Path:
+        """The bearer token that reads ``/_metrics`` from other machines, mode 0600."""
+        return self.root / "metrics.token"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by whoever is at work in the directory."""
+        return self.root / "lock"
+
+    @property
+    def unfinished_file(self) -> Path:
+        """There while ``init`` works. Where it stands without a ``config.json``, ``init`` was killed."""
+        return self.root / "init.unfinished"
+
+    @property
     def spill(self) -> Path:
         """Temporary files of the engine's workers."""
         return self.root / "spill"
 
     def create(self) -> None:
-        """Make the directory, closed to other users. Raises :class:`ConfigError` when it holds a server already."""
+        """Make the directory, closed to other users; what a killed ``init`` left in it is removed.
+
+        Raises :class:`ConfigError` when it holds a server, or anything else that we did not put there.
+        """
         if self.config_file.exists():
             raise ConfigError(f"{self.root} is a Lakewarden data directory already")
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
+        left = [path for path in self.root.iterdir() if path.name not in _NOT_OURS]
+        if left and not self.unfinished_file.exists():
+            raise ConfigError(f"{self.root} is not empty ({', '.join(sorted(path.name for path in left)[:3])}, ...)")
+        write_private(self.unfinished_file, b"")
+        for path in left:
+            # The marker stands for a directory that was never served: no user's file can be among these.
+            if path.is_file() and path not in {self.unfinished_file, self.lock_file}:
+                path.unlink()
 
     def load(self) -> Config:
         """Read ``config.json``; raises :class:`ConfigError` when it is missing or damaged."""
@@ -116,6 +148,7 @@ class DataDirectory:
     def save(self, config: Config) -> None:
         """Write ``config.json``, durably and last: from then on the directory counts as made."""
         write_private(self.config_file, (json.dumps(asdict(config), indent=2) + "\n").encode())
+        self.unfinished_file.unlink(missing_ok=True)
 
     @classmethod
     def at(cls, path: Path) -> Self:

@@ -11,10 +11,11 @@ import structlog
 
 from lakewarden.guard import AuthorizedCall, Guard, Operation, Operations
 from lakewarden.kernel.call import Answer, Call
-from lakewarden.kernel.errors import AwsError, NotImplementedOperation
-from lakewarden.observe import Metrics
+from lakewarden.kernel.errors import AwsError, NotImplementedOperation, ServiceUnavailable
+from lakewarden.observe import CallLog, Metrics
 from lakewarden.wire import RawRequest, Received, Refused, Response, Wire
 
+_UNKNOWN = "unknown"
 _log = structlog.get_logger("lakewarden.dispatch")
 
 
@@ -27,6 +28,10 @@ class InternalFailure(AwsError):
 
 class Recorder(Protocol):
     """Port to the audit log. Both return only when the record is durable, and raise ServiceUnavailable if it cannot be."""
+
+    def ready(self) -> bool:
+        """Whether records can be written, as far as is known."""
+        ...
 
     async def record(self, call: Call, operation: Operation, answer: Mapping[str, Any], error: AwsError | None) -> None:
         """Record a call that reached the guard: allowed, denied or failed."""
@@ -47,6 +52,7 @@ class Dispatcher:
         services: Mapping[str, Operations],
         recorder: Recorder,
         metrics: Metrics,
+        calls: CallLog,
         threads: ThreadPoolExecutor,
     ) -> None:
         self._wire = wire
@@ -54,6 +60,7 @@ class Dispatcher:
         self._services = services
         self._recorder = recorder
         self._metrics = metrics
+        self._calls = calls
         self._threads = threads
 
     async def answer(self, raw: RawRequest) -> Response:
@@ -62,21 +69,29 @@ class Dispatcher:
         try:
             received = await self._wire.receive(raw)
         except Refused as refused:
-            response, code = await self._refuse(raw, refused), refused.error.code
-            service, operation = refused.service or "unknown", refused.operation or "unknown"
+            response, code = await self._refuse(raw, refused)
+            service, operation = refused.service or _UNKNOWN, refused.operation or _UNKNOWN
         else:
             response, code = await self._serve(raw, received)
             service, operation = received.call.service, received.call.operation
-        self._metrics.answered(service, operation, code, time.perf_counter() - started)
+        self._note(raw, service, operation, code, time.perf_counter() - started)
         return response
 
-    async def _refuse(self, raw: RawRequest, refused: Refused) -> Response:
+    def _note(self, raw: RawRequest, service: str, operation: str, code: str, seconds: float) -> None:
+        # Names that callers invent neither fill the metrics' memory nor write into the log.
+        if operation not in self._services.get(service, {}):
+            operation = _UNKNOWN
+            service = service if service in self._services else _UNKNOWN
+        self._metrics.answered(service, operation, code, seconds)
+        self._calls.answered(raw.request_id, raw.received_at.isoformat(), service, operation, code, seconds)
+
+    async def _refuse(self, raw: RawRequest, refused: Refused) -> tuple[Response, str]:
         error = refused.error
         try:
             await self._recorder.refused(refused.attempt, error)
         except AwsError as unavailable:
             error = unavailable
-        return self._wire.respond_error(raw, refused.service, refused.operation, error)
+        return self._wire.respond_error(raw, refused.service, refused.operation, error), error.code
 
     async def _serve(self, raw: RawRequest, received: Received) -> tuple[Response, str]:
         call = received.call
@@ -84,7 +99,11 @@ class Dispatcher:
         if operation is None:
             error = NotImplementedOperation(f"Lakewarden does not implement {call.service}:{call.operation} yet.")
             refused = Refused(error, call.service, call.operation, call)
-            return await self._refuse(raw, refused), error.code
+            return await self._refuse(raw, refused)
+        if not self._recorder.ready():
+            # INVARIANT (no_answer_without_audit): what could not be recorded is not even begun.
+            closed = ServiceUnavailable("The audit log cannot be written.")
+            return self._wire.respond_error(raw, call.service, call.operation, closed), closed.code
         result, failure = await self._handle(call, operation)
         members = result.members if isinstance(result, Answer) else result
         try:

@@ -3,54 +3,117 @@
 import asyncio
 import socket
 import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
+import structlog
 import uvicorn
 import uvloop
 
-from lakewarden.app import App
-from lakewarden.bootstrap import build
-from lakewarden.config import DataDirectory
+from lakewarden import bootstrap, lock
+from lakewarden.config import ConfigError, DataDirectory
+from lakewarden.connections import Connection
+from lakewarden.health import Health
 from lakewarden.observe import configure_logs
 
 _DRAIN_SECONDS = 20
+_MOST_CONNECTIONS = 4000
+_log = structlog.get_logger("lakewarden.serve")
 
 
-def serve(directory: DataDirectory, host: str, port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where and how to listen. ``tls_certificate`` and ``tls_key`` are PEM files, both or neither.
+
+    ``trusted_proxy`` is the one address whose X-Forwarded-For and X-Forwarded-Proto are believed. Nobody's are unless
+    it is named: aws:SourceIp and aws:SecureTransport decide about access.
+    """
+
+    host: str
+    port: int
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxy: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ConfigError("--tls-cert and --tls-key go together")
+
+    @property
+    def tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.tls_certificate is not None
+
+
+def serve(directory: DataDirectory, listening: Listening) -> None:
     """Serve ``directory``; returns after SIGTERM or SIGINT, when all that was acknowledged is finished."""
     configure_logs()
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        # Built only once the port is ours, so that a second server on it fails before it touches the data.
-        server = build(directory)
+    config = directory.load()
+    shared = bool(config.database_url)
+    with lock.held(directory, shared=shared) as hold, _bound(listening) as listener:
+        server = bootstrap.build(directory, config, alone=hold.alone)
         try:
-            _listen(server.app, listener)
+            if shared:
+                hold.admit_others()
+            _listen(server.app, server.health, listener, listening)
         finally:
             server.close()
+            _log.info("stopped")
 
 
-def _listen(app: App, listener: socket.socket) -> None:
+def _bound(listening: Listening) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listening.host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((listening.host, listening.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"cannot listen on {listening.host} port {listening.port}: {error.strerror}") from error
+    return listener
+
+
+def _listen(app: Any, health: Health, listener: socket.socket, listening: Listening) -> None:
     """Serve ``app`` on ``listener`` with uvloop and httptools, and print one line when ready."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         lifespan="off",
         access_log=False,
+        log_config=None,
         server_header=False,
         log_level="warning",
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=75,
+        limit_concurrency=_MOST_CONNECTIONS,
+        # INVARIANT (deny_by_default): without a named proxy nobody can say where a call came from.
+        proxy_headers=bool(listening.trusted_proxy),
+        forwarded_allow_ips=listening.trusted_proxy or None,
+        ssl_certfile=listening.tls_certificate,
+        ssl_keyfile=listening.tls_key,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Server(config).serve(sockets=[listener]))
+        runner.run(_Server(config, health, tls=listening.tls).serve(sockets=[listener]))
 
 
 class _Server(uvicorn.Server):
-    """Says that it is ready once it listens."""
+    """Says that it is ready once it listens, and that it is not from the moment it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, health: Health, *, tls: bool) -> None:
+        super().__init__(config)
+        self._health = health
+        self._scheme = "https" if tls else "http"
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
-            sys.stdout.write(f"Lakewarden is ready on http://{host}:{port}\n")
+            place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            sys.stdout.write(f"Lakewarden is ready on {self._scheme}://{place}\n")
             sys.stdout.flush()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._health.drain()
+        super().handle_exit(sig, frame)

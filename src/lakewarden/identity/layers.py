@@ -40,7 +40,7 @@ class PrincipalLayers:
             return None
         found = self._directory.managed(holder.boundary, Layer.BOUNDARY)
         # INVARIANT (deny_by_default): a boundary whose policy is gone allows nothing.
-        return found if found is not None else CompiledPolicy(Layer.BOUNDARY, holder.boundary, (), {}, ())
+        return found if found is not None else CompiledPolicy(Layer.BOUNDARY, holder.boundary, ())
 
     def _session(self, principal: Principal) -> tuple[CompiledPolicy, ...] | None:
         session = principal.session

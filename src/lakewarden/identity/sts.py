@@ -60,7 +60,7 @@ class TokenService:
         if params.get("SourceIdentity"):
             actions.append("sts:SetSourceIdentity")
         # An absent role is asked about like one that trusts nobody: the answer is the same AccessDenied.
-        trust = self._directory.trust(role) if role is not None else CompiledPolicy(Layer.RESOURCE, "none", (), {}, ())
+        trust = self._directory.trust(role) if role is not None else CompiledPolicy(Layer.RESOURCE, "none", ())
         return [
             Access(action, params["RoleArn"], context, trust, resource_policy_must_allow=True) for action in actions
         ]
