@@ -7,23 +7,16 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lakewarden import lock
+from lakewarden.adapters.audit_tables import ensure_catalog
+from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
-from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
-from lakewarden.audit.anchors import Anchors
-from lakewarden.audit.log import AuditLog
-from lakewarden.audit.service import EventHistory
-from lakewarden.audit.store import AuditStore
-from lakewarden.audit.verify import Report, verify
+from lakewarden.audit.verify import Report
+from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
@@ -52,7 +45,7 @@ from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
-from lakewarden.state import AUDIT, STATE, Database, Presence, UnusableDatabase
+from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
 from lakewarden.storage.blobs import BlobStore
@@ -80,7 +73,7 @@ class Server:
     health: Health
     scheduler: Scheduler
     engine: DuckDbEngine
-    log: AuditLog
+    audit: AuditHalf
     threads: ThreadPoolExecutor
     presence: Presence
     databases: tuple[Database, ...]
@@ -90,7 +83,7 @@ class Server:
         self.scheduler.close()
         self.engine.close()
         self.threads.shutdown()
-        self.log.close()
+        self.audit.close()
         self.presence.leave()
         for database in self.databases:
             database.close()
@@ -150,11 +143,9 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     account, region = config.account_id, config.region
     database = _open(*_state_place(directory, config))
     audit_database = _open(*_audit_place(directory, config))
+    index_database = _open(*_index_place(directory, config))
     presence = database.join()
     ring = _key_ring(directory)
-
-    log = AuditLog(AuditStore(audit_database), Anchors(directory.audit_heads, _signing_key(directory)))
-    recorder = AuditRecorder(log, account, now)
 
     identities = IdentityStore(database)
     directory_of_people = Directory(identities, account)
@@ -164,16 +155,21 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
     storage.sweep()
+    executions = KeptExecutions(QueryStore(database, presence))
+    audit = build_audit(
+        directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
+    )
+    recorder = audit.recorder
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region)
+    lake = GovernedLake(catalog, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
-    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits)
+    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
     scheduler = Scheduler(limits.workers)
     runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
     queries = QueryService(
@@ -197,7 +193,7 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
-        "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
+        "cloudtrail": audit_api.operations(audit.handlers),
     }
     check(services)
     metrics = Metrics()
@@ -206,7 +202,10 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
     health = Health(recorder.ready)
     app = App(dispatcher, pages(health, metrics, _metrics_token(directory)))
-    return Server(app, health, scheduler, engine, log, threads, presence, (database, audit_database))
+    ensure_catalog(catalog_store, PermissionStore(database), now())
+    audit.start()
+    databases = (database, audit_database, index_database)
+    return Server(app, health, scheduler, engine, audit, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
@@ -219,11 +218,13 @@ def check(services: Mapping[str, Operations]) -> None:
 
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
-    database = Database(*_audit_place(directory, directory.load()))
+    config = directory.load()
+    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
     try:
-        return verify(AuditStore(database), directory.audit_heads, _signing_key(directory).public_key())
+        return verify_log(directory, database, state)
     finally:
         database.close()
+        state.close()
 
 
 def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
@@ -232,6 +233,10 @@ def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
 
 def _audit_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
     return config.database_url or directory.audit_url, AUDIT
+
+
+def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.audit_index_url, AUDIT_INDEX
 
 
 def _open(url: str, lane: int) -> Database:
@@ -256,20 +261,5 @@ def _new_keys() -> bytes:
 
 
 def _key_ring(directory: DataDirectory) -> KeyRing:
-    body = _keys(directory)
+    body = master_keys(directory)
     return KeyRing({name: bytes.fromhex(key) for name, key in body["keys"].items()}, body["current"])
-
-
-def _signing_key(directory: DataDirectory) -> Ed25519PrivateKey:
-    """The audit log's key, derived from the oldest master key, so that it stands through rotations."""
-    first = bytes.fromhex(next(iter(_keys(directory)["keys"].values())))
-    derived = HKDF(SHA256(), 32, salt=None, info=b"lakewarden audit heads").derive(first)
-    return Ed25519PrivateKey.from_private_bytes(derived)
-
-
-def _keys(directory: DataDirectory) -> dict[str, Any]:
-    try:
-        body: dict[str, Any] = json.loads(directory.key_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{directory.key_file} cannot be read: {error}") from error
-    return body
