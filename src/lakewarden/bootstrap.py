@@ -7,28 +7,21 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lakewarden import lock
+from lakewarden.adapters.audit_tables import ensure_catalog
+from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
-from lakewarden.adapters.notebooks import NotebookRoles, StudioCalls, StudioTrail
-from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
-from lakewarden.audit.anchors import Anchors
-from lakewarden.audit.log import AuditLog
-from lakewarden.audit.service import EventHistory
-from lakewarden.audit.store import AuditStore
-from lakewarden.audit.verify import Report, verify
+from lakewarden.audit.verify import Report
+from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
+from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
-from lakewarden.config import DEFAULT_PORT, Config, ConfigError, DataDirectory, write_private
+from lakewarden.config import Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
 from lakewarden.guard import Guard, Operations
@@ -53,22 +46,13 @@ from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
-from lakewarden.state import AUDIT, STATE, Database, Presence, UnusableDatabase
+from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
 from lakewarden.storage.blobs import BlobStore
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
-from lakewarden.studio import api as studio_api
 from lakewarden.studio.apps import Apps
-from lakewarden.studio.local import LocalSpawner
-from lakewarden.studio.names import Arns
-from lakewarden.studio.ports import Limits as NotebookLimits
-from lakewarden.studio.rules import Rules
-from lakewarden.studio.service import StudioService
-from lakewarden.studio.sessions import Sessions
-from lakewarden.studio.store import StudioStore
-from lakewarden.studio.web import Site, StudioSite
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
 
@@ -85,16 +69,14 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A built server; ``close`` finishes what it acknowledged. ``apps`` live on the event loop, between ``attach`` and
-    ``close`` of their own.
-    """
+    """A built server; ``close`` finishes what it acknowledged."""
 
     app: App
     apps: Apps
     health: Health
     scheduler: Scheduler
     engine: DuckDbEngine
-    log: AuditLog
+    audit: AuditHalf
     threads: ThreadPoolExecutor
     presence: Presence
     databases: tuple[Database, ...]
@@ -104,7 +86,7 @@ class Server:
         self.scheduler.close()
         self.engine.close()
         self.threads.shutdown()
-        self.log.close()
+        self.audit.close()
         self.presence.leave()
         for database in self.databases:
             database.close()
@@ -159,21 +141,14 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
     return arn, key, secret
 
 
-def build(
-    directory: DataDirectory, config: Config, port: int = DEFAULT_PORT, *, alone: bool, unsafe_notebooks: bool = False
-) -> Server:
-    """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory.
-
-    Notebooks call the server's endpoint by ``port``; ``unsafe_notebooks`` starts them without a wall.
-    """
+def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
+    """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
     database = _open(*_state_place(directory, config))
     audit_database = _open(*_audit_place(directory, config))
+    index_database = _open(*_index_place(directory, config))
     presence = database.join()
     ring = _key_ring(directory)
-
-    log = AuditLog(AuditStore(audit_database), Anchors(directory.audit_heads, _signing_key(directory)))
-    recorder = AuditRecorder(log, account, now)
 
     identities = IdentityStore(database)
     directory_of_people = Directory(identities, account)
@@ -183,16 +158,21 @@ def build(
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
     storage.sweep()
+    executions = KeptExecutions(QueryStore(database, presence))
+    audit = build_audit(
+        directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
+    )
+    recorder = audit.recorder
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region)
+    lake = GovernedLake(catalog, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
-    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits)
+    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
     scheduler = Scheduler(limits.workers)
     runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
     queries = QueryService(
@@ -209,19 +189,10 @@ def build(
     )
     queries.recover()
 
-    studio_store = StudioStore(database)
-    roles = NotebookRoles(directory_of_people, ring, guard, recorder, account, region, now)
-    studio = StudioService(studio_store, roles, now)
-    sessions = Sessions(studio_store, now)
-    trail = StudioTrail(log, account, region, now)
-    spawner = LocalSpawner(
-        directory.studio, directory.root, NotebookLimits(), server=presence.server, port=port, unsafe=unsafe_notebooks
+    people = Identities(directory_of_people, ring)
+    studio = build_studio(
+        directory, config, database, presence, people, guard, recorder, audit.log, notebooks, now, alone=alone
     )
-    if alone:
-        spawner.sweep()
-    apps = Apps(studio_store, studio, roles, spawner, trail, presence, directory.studio / "homes", region, now)
-    apps.recover()
-    site, arns = Site(config.studio_url), Arns(account, region)
 
     services: dict[str, Operations] = {
         "iam": identity_api.operations(identity),
@@ -230,10 +201,8 @@ def build(
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
-        "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
-        "sagemaker": studio_api.operations(
-            studio_api.Handlers(studio, apps, sessions, arns, site), Rules(studio, arns)
-        ),
+        "cloudtrail": audit_api.operations(audit.handlers),
+        "sagemaker": studio.operations,
     }
     check(services)
     metrics = Metrics()
@@ -241,9 +210,12 @@ def build(
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
     health = Health(recorder.ready)
-    studio_site = StudioSite(sessions, studio, apps, StudioCalls(dispatcher, region, now), trail, site, now)
-    app = App(dispatcher, pages(health, metrics, _metrics_token(directory)), studio_site, site)
-    return Server(app, apps, health, scheduler, engine, log, threads, presence, (database, audit_database))
+    own_pages = pages(health, metrics, _metrics_token(directory))
+    app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
+    ensure_catalog(catalog_store, PermissionStore(database), now())
+    audit.start()
+    databases = (database, audit_database, index_database)
+    return Server(app, studio.apps, health, scheduler, engine, audit, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
@@ -256,11 +228,13 @@ def check(services: Mapping[str, Operations]) -> None:
 
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
-    database = Database(*_audit_place(directory, directory.load()))
+    config = directory.load()
+    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
     try:
-        return verify(AuditStore(database), directory.audit_heads, _signing_key(directory).public_key())
+        return verify_log(directory, database, state)
     finally:
         database.close()
+        state.close()
 
 
 def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
@@ -269,6 +243,10 @@ def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
 
 def _audit_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
     return config.database_url or directory.audit_url, AUDIT
+
+
+def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.audit_index_url, AUDIT_INDEX
 
 
 def _open(url: str, lane: int) -> Database:
@@ -293,20 +271,5 @@ def _new_keys() -> bytes:
 
 
 def _key_ring(directory: DataDirectory) -> KeyRing:
-    body = _keys(directory)
+    body = master_keys(directory)
     return KeyRing({name: bytes.fromhex(key) for name, key in body["keys"].items()}, body["current"])
-
-
-def _signing_key(directory: DataDirectory) -> Ed25519PrivateKey:
-    """The audit log's key, derived from the oldest master key, so that it stands through rotations."""
-    first = bytes.fromhex(next(iter(_keys(directory)["keys"].values())))
-    derived = HKDF(SHA256(), 32, salt=None, info=b"lakewarden audit heads").derive(first)
-    return Ed25519PrivateKey.from_private_bytes(derived)
-
-
-def _keys(directory: DataDirectory) -> dict[str, Any]:
-    try:
-        body: dict[str, Any] = json.loads(directory.key_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{directory.key_file} cannot be read: {error}") from error
-    return body

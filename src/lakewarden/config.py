@@ -73,9 +73,29 @@ class DataDirectory:
         return f"sqlite:///{self.root / 'audit.db'}"
 
     @property
+    def audit_index_url(self) -> str:
+        """SQLAlchemy URL of the look-up index of the embedded audit database; made anew from it when lost."""
+        return f"sqlite:///{self.root / 'audit-index.db'}"
+
+    @property
     def audit_heads(self) -> Path:
         """Signed heads of the audit chain: the anchor that makes a cut tail visible."""
         return self.root / "audit-heads.jsonl"
+
+    @property
+    def audit_latest(self) -> Path:
+        """The newest signed head, rewritten with every commit."""
+        return self.root / "audit-head"
+
+    @property
+    def audit_settings(self) -> Path:
+        """Settings of the audit trail, written by hand; absent for the defaults (docs/audit.md)."""
+        return self.root / "audit.json"
+
+    @property
+    def audit_tables(self) -> Path:
+        """The trail as Parquet files: what Athena SQL reads of it. Made from the log, and made anew when lost."""
+        return self.root / "audit-tables"
 
     @property
     def objects(self) -> Path:

@@ -1,8 +1,11 @@
 """Runs the application under uvicorn until it is told to stop."""
 
 import asyncio
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -12,6 +15,7 @@ import uvicorn
 import uvloop
 
 from lakewarden import bootstrap, lock
+from lakewarden.bootstrap_studio import NotebookSettings
 from lakewarden.config import ConfigError, DataDirectory
 from lakewarden.connections import Connection
 from lakewarden.observe import configure_logs
@@ -52,7 +56,8 @@ def serve(directory: DataDirectory, listening: Listening, *, unsafe_notebooks: b
     shared = bool(config.database_url)
     with lock.held(directory, shared=shared) as hold, _bound(listening) as listener:
         port = listener.getsockname()[1]
-        server = bootstrap.build(directory, config, port, alone=hold.alone, unsafe_notebooks=unsafe_notebooks)
+        notebooks = NotebookSettings(port, unsafe=unsafe_notebooks)
+        server = bootstrap.build(directory, config, notebooks, alone=hold.alone)
         try:
             if shared:
                 hold.admit_others()
@@ -121,6 +126,14 @@ class _Server(uvicorn.Server):
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             sys.stdout.write(f"Lakewarden is ready on {self._scheme}://{place}\n")
             sys.stdout.flush()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn's own would raise the signal once more at the end, and kill us before we have finished."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._health.drain()
