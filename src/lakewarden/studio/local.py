@@ -144,6 +144,7 @@ class LocalSpawner:
             "cores": self._limits.cores,
             "port": 0 if self._unsafe else self._port,
             "home": home,
+            "shared": shared,
             "profile": launch.profile,
             "proof": launch.proof,
             "environment": {
@@ -161,7 +162,7 @@ class LocalSpawner:
                 "USER": "sagemaker-user",
             },
             "arguments": [
-                f"--ServerApp.sock={shared}/{_SOCKET}",
+                f"--ServerApp.sock={{shared}}/{_SOCKET}",
                 f"--ServerApp.base_url={launch.base}",
                 f"--ServerApp.root_dir={home}",
                 "--ServerApp.open_browser=False",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,14 +158,15 @@ def test_settings_that_make_no_sense_are_refused(studio: Studio) -> None:
         "AuthMode": "IAM",
         "DefaultUserSettings": {"ExecutionRole": f"arn:aws:iam::{ACCOUNT}:role/r"},
     }
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"AuthMode": "LDAP"},
         {"DefaultUserSettings": {}},
         {"DefaultUserSettings": {"ExecutionRole": "arn:aws:iam::999999999999:role/r"}},
         {"AppNetworkAccessType": "VpcOnly"},
         {"AppNetworkAccessType": "Everything"},
         {"DomainSettings": {"ExecutionRoleIdentityConfig": "MAYBE"}},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValidationError):
             studio.service.create_domain({**base, **wrong})
     with pytest.raises(ResourceInUse):
