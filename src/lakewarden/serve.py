@@ -1,8 +1,11 @@
 """Runs the application under uvicorn until it is told to stop."""
 
 import asyncio
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -113,6 +116,14 @@ class _Server(uvicorn.Server):
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             sys.stdout.write(f"Lakewarden is ready on {self._scheme}://{place}\n")
             sys.stdout.flush()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn's own would raise the signal once more at the end, and kill us before we have finished."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._health.drain()
