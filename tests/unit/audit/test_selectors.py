@@ -8,15 +8,8 @@ from lakewarden.audit.selectors import InvalidSelector, check_advanced, check_ba
 from tests.unit.audit.test_records import cases
 
 RECORDS = cases()
-MANAGEMENT = {
-    "management",
-    "management, read only",
-    "GetDataAccess",
-    "StartQueryExecution",
-    "denied",
-    "stranger",
-    "service event",
-}
+IAM = {"management", "management, read only"}
+MANAGEMENT = IAM | {"GetDataAccess", "StartQueryExecution", "denied", "stranger", "service event"}
 OBJECT = "AWS::S3::Object"
 
 
