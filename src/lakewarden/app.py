@@ -55,7 +55,26 @@ class App:
         if scope["type"] != "http" or scope["path"].startswith("/_"):
             await self._pages(scope, receive, send)
             return
-        await _send(await self._dispatcher.answer(raw_request(scope, receive)), send)
+        body = _Body(scope, receive)
+        response = await self._dispatcher.answer(raw_request(scope, body.receive))
+        await _send(response, send, last=body.withheld)
+
+
+class _Body:
+    """Whether a client still holds its body back, waiting for the word that it may send it.
+
+    It may then send it or not (RFC 9110, 10.1.1), so the connection cannot be used again: the next request would be
+    taken for the body of this one.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self.withheld = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next piece; asking for the first one sends the word."""
+        self.withheld = False
+        return await self._receive()
 
 
 def pages(health: Health, metrics: Metrics, metrics_token: str) -> Starlette:
@@ -114,8 +133,10 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             yield chunk
 
 
-async def _send(response: Response, send: Send) -> None:
+async def _send(response: Response, send: Send, *, last: bool) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if last:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if isinstance(response.body, bytes):
         await send({"type": "http.response.body", "body": response.body})
