@@ -18,11 +18,13 @@ from lakewarden.dispatch import Dispatcher
 from lakewarden.health import Health
 from lakewarden.kernel.errors import AwsError
 from lakewarden.observe import Metrics
+from lakewarden.studio.web import Site
 from lakewarden.wire import Headers, RawRequest, Response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
 
@@ -45,12 +47,23 @@ class RequestTimeout(AwsError):
 class App:
     """One port for everything."""
 
-    def __init__(self, dispatcher: Dispatcher, pages: Starlette) -> None:
+    def __init__(self, dispatcher: Dispatcher, pages: Starlette, studio: Asgi, studio_site: Site) -> None:
         self._dispatcher = dispatcher
         self._pages = pages
+        self._studio = studio
+        self._studio_site = studio_site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith("/_studio"):
+            await self._studio(scope, receive, send)
+            return
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith("/_console"):
+            host = Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]))
+            # INVARIANT: the console never shares an origin with notebooks, whose pages are in their users' hands.
+            if self._studio_site.is_studios(host.get("host")):
+                await PlainTextResponse("The console is not served under this host name.\n", 421)(scope, receive, send)
+                return
         # A bucket name cannot begin with an underscore, so these paths can never be an object's.
         if scope["type"] != "http" or scope["path"].startswith("/_"):
             await self._pages(scope, receive, send)
