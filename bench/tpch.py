@@ -96,7 +96,7 @@ def _alternating(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[fl
 
 
 def _generate(scratch: Path) -> Mapping[str, Path]:
-    command = [Path(sys.executable).with_name("tpchgen-cli"), "-s", SCALE, "--format=parquet", "-o", scratch]
+    command = [Path(sys.executable).with_name("tpchgen-cli"), "parquet", "-s", SCALE, f"--output-dir={scratch}"]
     subprocess.run([*command, "--tables", ",".join(HIDDEN)], check=True, capture_output=True)
     return {table: scratch / f"{table}.parquet" for table in HIDDEN}
 
