@@ -77,6 +77,7 @@ class Server:
     """A built server; ``close`` finishes what it acknowledged."""
 
     app: App
+    services: Mapping[str, Operations]
     health: Health
     scheduler: Scheduler
     engine: DuckDbEngine
@@ -206,7 +207,7 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
     health = Health(recorder.ready)
     app = App(dispatcher, pages(health, metrics, _metrics_token(directory)))
-    return Server(app, health, scheduler, engine, log, threads, presence, (database, audit_database))
+    return Server(app, services, health, scheduler, engine, log, threads, presence, (database, audit_database))
 
 
 def check(services: Mapping[str, Operations]) -> None:
