@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.responses import Response as PageResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from lakewarden.dispatch import Dispatcher
 from lakewarden.health import Health
@@ -52,6 +52,11 @@ class App:
         self._pages = pages
         self._studio = studio
         self._studio_site = studio_site
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """The server's own pages."""
+        return self._pages.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -94,10 +99,12 @@ def pages(health: Health, metrics: Metrics, metrics_token: str) -> Starlette:
     """The server's own pages. Anybody may ask for the health, as load balancers do; it tells nothing else."""
 
     async def show_health(_: Request) -> PageResponse:
+        """200 and `ok` when calls may be sent; 503 and the reason when the server drains or cannot record."""
         trouble = health.trouble()
         return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200)
 
     async def show_metrics(request: Request) -> PageResponse:
+        """Prometheus metrics: for the machine's own processes, and for who holds the bearer token of `metrics.token`."""
         if not _may_read_metrics(request, metrics_token):
             return PlainTextResponse("Unauthorized\n", 401, {"www-authenticate": "Bearer"})
         return PageResponse(metrics.render(), media_type="text/plain; version=0.0.4")

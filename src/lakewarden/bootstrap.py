@@ -72,6 +72,7 @@ class Server:
     """A built server; ``close`` finishes what it acknowledged."""
 
     app: App
+    services: Mapping[str, Operations]
     apps: Apps
     health: Health
     scheduler: Scheduler
@@ -215,7 +216,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
     databases = (database, audit_database, index_database)
-    return Server(app, studio.apps, health, scheduler, engine, audit, threads, presence, databases)
+    return Server(app, services, studio.apps, health, scheduler, engine, audit, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
