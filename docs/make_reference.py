@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from lakewarden import bootstrap, lock
+from lakewarden.bootstrap_studio import NotebookSettings
 from lakewarden.cli import app
 from lakewarden.config import Config, DataDirectory
 from lakewarden.guard import Operation, Operations
@@ -38,7 +39,7 @@ def reference() -> str:
         directory = DataDirectory.at(Path(scratch) / "data")
         bootstrap.initialise(directory, "123456789012", "us-east-1")
         with lock.held(directory) as hold:
-            server = bootstrap.build(directory, directory.load(), alone=hold.alone)
+            server = bootstrap.build(directory, directory.load(), NotebookSettings(port=7070), alone=hold.alone)
             try:
                 parts = [_INTRODUCTION, *_commands(), *_settings(), *_pages(server), *_operations(server.services)]
             finally:
