@@ -31,13 +31,22 @@ from lakewarden.engines.duckdb import DuckDbEngine, Limits
 from lakewarden.guard import Guard, Operations
 from lakewarden.identity import api as identity_api
 from lakewarden.identity import sts
+from lakewarden.identity.account import AccountSettings
 from lakewarden.identity.credentials import CredentialResolver
 from lakewarden.identity.directory import Directory
+from lakewarden.identity.jwks import ProviderKeys
+from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
+from lakewarden.identity.messages import encoder
 from lakewarden.identity.model import User
+from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
+from lakewarden.identity.providers import Providers
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
+from lakewarden.identity.simulate import Simulator
 from lakewarden.identity.store import IdentityStore
+from lakewarden.identity.sts import TokenService
+from lakewarden.identity.web_identity import WebIdentities
 from lakewarden.observe import Metrics
 from lakewarden.permissions import api as permissions_api
 from lakewarden.permissions.model import Settings
@@ -76,6 +85,7 @@ class Server:
     scheduler: Scheduler
     engine: DuckDbEngine
     log: AuditLog
+    uses: LastUses
     threads: ThreadPoolExecutor
     databases: tuple[Database, ...]
 
@@ -85,6 +95,7 @@ class Server:
         self.engine.close()
         self.threads.shutdown()
         self.log.close()
+        self.uses.close()
         for database in self.databases:
             database.close()
 
@@ -138,7 +149,16 @@ def build(directory: DataDirectory) -> Server:
     directory_of_people = Directory(identities, account)
     identity = IdentityService(identities, ring, account, now)
     resolver = CredentialResolver(directory_of_people, ring, account)
-    guard = Guard(PrincipalLayers(directory_of_people))
+    guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
+    uses = LastUses(identities)
+    providers = Providers(identities, account, now)
+    iam = identity_api.Iam(
+        identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+    )  # fmt: skip
+    tokens = TokenService(
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+    )
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects), now)
     storage.sweep()
@@ -158,8 +178,8 @@ def build(directory: DataDirectory) -> Server:
     queries.recover()
 
     services: dict[str, Operations] = {
-        "iam": identity_api.operations(identity),
-        "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
+        "iam": identity_api.operations(iam),
+        "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
@@ -170,9 +190,9 @@ def build(directory: DataDirectory) -> Server:
     metrics = Metrics()
     threads = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="handler")
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
-    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads)
+    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads, uses.called)
     databases = (database,) if audit_database is database else (database, audit_database)
-    return Server(App(dispatcher, metrics), scheduler, engine, log, threads, databases)
+    return Server(App(dispatcher, metrics), scheduler, engine, log, uses, threads, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:

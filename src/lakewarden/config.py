@@ -77,6 +77,11 @@ class DataDirectory:
         """Temporary files of the engine's workers."""
         return self.root / "spill"
 
+    @property
+    def provider_keys(self) -> Path:
+        """JSON Web Key Sets of OpenID Connect issuers that the server cannot or must not ask (docs/identity.md)."""
+        return self.root / "oidc"
+
     def create(self) -> None:
         """Make the directory, closed to other users. Raises :class:`ConfigError` when it holds a server already."""
         if self.config_file.exists():

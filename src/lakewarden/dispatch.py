@@ -3,8 +3,9 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -38,7 +39,10 @@ class Recorder(Protocol):
 
 
 class Dispatcher:
-    """Answers requests. ``services`` maps botocore's service names to their OPERATIONS tables."""
+    """Answers requests. ``services`` maps botocore's service names to their OPERATIONS tables.
+
+    ``called`` learns of every call whose signature was right, whatever becomes of it.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Dispatcher:
         recorder: Recorder,
         metrics: Metrics,
         threads: ThreadPoolExecutor,
+        called: Callable[[Call], None],
     ) -> None:
         self._wire = wire
         self._guard = guard
@@ -55,6 +60,7 @@ class Dispatcher:
         self._recorder = recorder
         self._metrics = metrics
         self._threads = threads
+        self._called = called
 
     async def answer(self, raw: RawRequest) -> Response:
         """Answer one request; never raises for anything that a client can send."""
@@ -85,6 +91,11 @@ class Dispatcher:
             error = NotImplementedOperation(f"Lakewarden does not implement {call.service}:{call.operation} yet.")
             refused = Refused(error, call.service, call.operation, call)
             return await self._refuse(raw, refused), error.code
+        self._called(call)
+        try:
+            call = await self._identified(call, operation)
+        except AwsError as error:
+            return await self._refuse(raw, Refused(error, call.service, call.operation, call)), error.code
         result, failure = await self._handle(call, operation)
         members = result.members if isinstance(result, Answer) else result
         try:
@@ -93,8 +104,18 @@ class Dispatcher:
         except AwsError as unavailable:
             failure = unavailable
         if failure is not None:
-            return self._wire.respond_error(raw, call.service, call.operation, failure), failure.code
+            response = self._wire.respond_error(raw, call.service, call.operation, failure)
+            if failure.headers:
+                response = replace(response, headers=(*response.headers, *failure.headers.items()))
+            return response, failure.code
         return self._wire.respond(raw, call.service, call.operation, result), "OK"
+
+    async def _identified(self, call: Call, operation: Operation) -> Call:
+        """The call under the name that it proves itself, where no signature gave it one."""
+        if operation.identify is None:
+            return call
+        loop = asyncio.get_running_loop()
+        return replace(call, principal=await loop.run_in_executor(self._threads, operation.identify, call))
 
     async def _handle(self, call: Call, operation: Operation) -> tuple[Mapping[str, Any] | Answer, AwsError | None]:
         try:

@@ -43,6 +43,7 @@ class _Token(msgspec.Struct, frozen=True, array_like=True):
     policies: tuple[str, ...]
     policy_arns: tuple[str, ...]
     mfa: bool
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def seal(ring: KeyRing, credentials: TemporaryCredentials) -> str:
         credentials.key_id, credentials.secret, credentials.user, credentials.user_id,
         session.issued_at.timestamp(), session.expires_at.timestamp(), session.session_name,
         session.role_arn, session.role_id, session.role_name, session.source_identity,
-        dict(session.tags), session.transitive_tag_keys, session.policies, session.policy_arns, session.mfa,
+        dict(session.tags), session.transitive_tag_keys, session.policies, session.policy_arns, session.mfa, session.provider,
     )  # fmt: skip
     return ring.seal(msgspec.json.encode(token), _PURPOSE)
 
@@ -92,5 +93,6 @@ def unseal(ring: KeyRing, text: str) -> TemporaryCredentials:
         policies=token.policies,
         policy_arns=token.policy_arns,
         mfa=token.mfa,
+        provider=token.provider,
     )
     return TemporaryCredentials(token.key_id, token.secret, session, token.user, token.user_id)
