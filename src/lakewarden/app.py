@@ -1,7 +1,5 @@
 """The ASGI application: AWS requests to the dispatcher, health and metrics under paths that no bucket can have."""
 
-import secrets
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +11,7 @@ from starlette.responses import Response as PageResponse
 from starlette.routing import Route
 
 from lakewarden.dispatch import Dispatcher
+from lakewarden.ids import new_uuid
 from lakewarden.observe import Metrics
 from lakewarden.wire import Headers, RawRequest, Response
 
@@ -69,7 +68,7 @@ def raw_request(scope: Scope, receive: Receive) -> RawRequest:
         headers=Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])),
         source_ip=client[0] if client else "",
         received_at=datetime.now(UTC),
-        request_id=str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)),
+        request_id=new_uuid(),
         body=_body(receive),
     )
 

@@ -36,6 +36,7 @@ def _listen(app: App, listener: socket.socket) -> None:
         http="httptools",
         lifespan="off",
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         log_level="warning",
         timeout_graceful_shutdown=_DRAIN_SECONDS,

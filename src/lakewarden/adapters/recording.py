@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 import string
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.records import Shown, call_record, data_access_record, outcome_record
 from lakewarden.guard import Operation
+from lakewarden.ids import new_uuid
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError
@@ -34,13 +34,13 @@ class AuditRecorder:
         shown = Shown(
             operation.read_only, operation.data_event, hidden_in | operation.hidden, hidden_out | operation.hidden
         )
-        record = call_record(call, shown, self._account, _event_id(), answer, error)
+        record = call_record(call, shown, self._account, new_uuid(), answer, error)
         await asyncio.wrap_future(self._log.append(record))
 
     async def refused(self, attempt: Call, error: AwsError) -> None:
         """Record an attempt that never became a call."""
         shown = Shown(False, False, _NOTHING_HIDDEN, _NOTHING_HIDDEN)
-        record = call_record(attempt, shown, self._account, _event_id(), {}, error)
+        record = call_record(attempt, shown, self._account, new_uuid(), {}, error)
         await asyncio.wrap_future(self._log.append(record))
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
@@ -48,15 +48,11 @@ class AuditRecorder:
         del columns
         suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
         session = f"AWSLF-00-AT-{self._account}-{suffix}"
-        record = data_access_record(call, self._account, _event_id(), str(uuid.uuid4()), session, query_id, governed)
+        record = data_access_record(call, self._account, new_uuid(), new_uuid(), session, query_id, governed)
         self._log.append(record).result()
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
         """How a query ended; durable when it returns."""
         del query_id
-        record = outcome_record(call, self._account, _event_id(), details, self._clock())
+        record = outcome_record(call, self._account, new_uuid(), details, self._clock())
         self._log.append(record).result()
-
-
-def _event_id() -> str:
-    return str(uuid.uuid4())
