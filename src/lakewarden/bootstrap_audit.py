@@ -25,6 +25,7 @@ from lakewarden.audit.history import QueryHistory
 from lakewarden.audit.index import EventIndex
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.ports import AnchorPlace, Executions, Sealer
+from lakewarden.audit.retention import Retention
 from lakewarden.audit.service import EventHistory
 from lakewarden.audit.settings import AuditSettings, BadSettings, OpenLineage, load
 from lakewarden.audit.store import AuditStore
@@ -104,9 +105,15 @@ def build_audit(
             ("cloudtrail", "DeleteTrail"): lambda call: trails.delete(call.params["Name"]),
         },
     )
-    history = EventHistory(store, EventIndex(store, databases.index))
+    index = EventIndex(store, databases.index)
+    history = EventHistory(store, index)
+    retention = Retention(settings.retention_days, log, store, index, trail_store, clock)
     tables = AuditTables(directory.audit_tables, store, executions)
-    couriers = [courier, Courier("audit-tables", tables.refresh_in_background)]
+    couriers = [
+        courier,
+        Courier("audit-tables", tables.refresh_in_background),
+        Courier("audit-retention", retention.job(account, region)),
+    ]
     if settings.openlineage is not None:
         emitter = _emitter(directory, settings.openlineage, store, executions, f"arn:aws:glue:{region}:{account}")
         couriers.append(Courier("audit-lineage", emitter))

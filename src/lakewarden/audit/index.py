@@ -99,6 +99,9 @@ class EventIndex:
         self._log = log
         self._database = database
         self._insert = insert_of(_index, database)
+        mark = "%s" if database.shared else "?"
+        keys = " AND ".join(f"{name} = {mark}" for name in _index.c.keys())  # noqa: SIM118 - not a dict
+        self._delete = f"DELETE FROM {_index.name} WHERE {keys}"  # noqa: S608 - our own names
         self._turn = threading.Lock()
 
     def find(self, question: Question) -> list[Position]:
@@ -123,10 +126,23 @@ class EventIndex:
             while self._position() < head:
                 self._index_some()
 
-    def remove_to(self, sequence: int) -> None:
-        """Forget removed records."""
-        with self._database.write() as connection:
-            connection.execute(sa.delete(_index).where(_index.c.sequence <= sequence))
+    def first_since(self, event_time: int) -> int | None:
+        """The smallest number of a record that is not older; None when all are."""
+        query = sa.select(sa.func.min(_index.c.sequence)).where(
+            _index.c.attribute == ATTRIBUTES[ANY], _index.c.value == "", _index.c.event_time >= event_time
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else int(found)
+
+    def forget(self, to: int) -> None:
+        """Take the records up to a number, which are about to be removed from the log, out of the index."""
+        after = 0
+        while found := [one for one in self._log.records(after, _BATCH) if one[0] <= to]:
+            rows = sorted({row for sequence, record in found for row in index_rows(sequence, record)})
+            with self._database.write() as connection:
+                connection.exec_driver_sql(self._delete, rows)
+            after = found[-1][0]
 
     def _index_some(self) -> None:
         with self._database.write() as connection:

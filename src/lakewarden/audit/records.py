@@ -19,6 +19,7 @@ _VERSION = "1.11"
 _LONGEST_TEXT = 4096
 _LONGEST_NAME = 128
 _ATHENA = "athena.amazonaws.com"
+_CLOUDTRAIL = "cloudtrail.amazonaws.com"
 _STATEMENTS = ("queryString", "queryStatement")
 _IDENTITY_TYPES = {PrincipalType.USER: "IAMUser", PrincipalType.ACCOUNT: "Root"}
 _SOURCES = {
@@ -151,6 +152,33 @@ def outcome_record(call: Call, account: str, event_id: str, details: Mapping[str
         "resources": [
             table_resource(call, account, *str(one["table"]).split(".", 1)) for one in details.get("tables") or ()
         ],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "eventCategory": "Management",
+    }
+
+
+def service_record(
+    name: str, account: str, region: str, event_id: str, details: Mapping[str, Any], at: datetime
+) -> Record:
+    """Something that the server did to the trail by itself."""
+    return {
+        "eventVersion": _VERSION,
+        "userIdentity": {"type": "AWSService", "invokedBy": _CLOUDTRAIL, "accountId": account},
+        "eventTime": moment(at),
+        "eventSource": _CLOUDTRAIL,
+        "eventName": name,
+        "awsRegion": region,
+        "sourceIPAddress": _CLOUDTRAIL,
+        "userAgent": _CLOUDTRAIL,
+        "requestParameters": None,
+        "responseElements": None,
+        "serviceEventDetails": dict(details),
+        "requestID": event_id,
+        "eventID": event_id,
+        "readOnly": False,
+        "resources": [],
         "eventType": "AwsServiceEvent",
         "managementEvent": True,
         "recipientAccountId": account,
