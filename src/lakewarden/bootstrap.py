@@ -23,6 +23,7 @@ from lakewarden.audit.service import EventHistory
 from lakewarden.audit.store import AuditStore
 from lakewarden.audit.verify import Report, verify
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.config import Config, ConfigError, DataDirectory, write_private
@@ -145,6 +146,7 @@ def build(directory: DataDirectory) -> Server:
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
+    partitions = PartitionService(catalog_store, catalog, permissions, now)
 
     lake = GovernedLake(catalog, storage, guard, account, region)
     results = OwnedResults(storage, guard, account, region)
@@ -161,7 +163,7 @@ def build(directory: DataDirectory) -> Server:
         "iam": identity_api.operations(identity),
         "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
-        "glue": catalog_api.operations(catalog, account, region),
+        "glue": catalog_api.operations(catalog, partitions, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
         "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),

@@ -152,9 +152,7 @@ class Facts:
         return tuple(
             grant
             for grant in self.own.tagging + self.shared.tagging
-            if isinstance(grant.resource, TagResource)
-            and grant.resource.key == key
-            and grant.resource.covers(wanted)
+            if isinstance(grant.resource, TagResource) and grant.resource.key == key and grant.resource.covers(wanted)
         )
 
     def on_key(self, key: str) -> Grants:
@@ -168,9 +166,7 @@ class Facts:
     def on_expression(self, name: str) -> Grants:
         """Every grant on a named LF-tag expression."""
         return tuple(
-            grant
-            for grant in self.own.tagging + self.shared.tagging
-            if grant.resource == TagExpressionResource(name)
+            grant for grant in self.own.tagging + self.shared.tagging if grant.resource == TagExpressionResource(name)
         )
 
     def on_filter(self, of: FilterResource) -> Grants:

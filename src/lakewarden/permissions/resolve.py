@@ -212,7 +212,9 @@ def _passes_whole(facts: Facts, database: str, table: str, permission: str) -> b
 def _passes_policy(facts: Facts, permission: str, of: PolicyResource) -> bool:
     wanted = facts.named.get(of.named, ()) if of.named else of.expression
     return any(
-        (permission in grant.grantable or ALL in grant.grantable) and bool(wanted) and covers(expression, wanted)
+        (permission in grant.grantable or ALL in grant.grantable)
+        and bool(wanted)
+        and covers(expression, wanted)
         # What a name stands for can be widened later by whoever may alter it, so that it covers no more than itself.
         and (not of.named or grant.resource == of)
         for grant, expression in facts.policies(of.kind)

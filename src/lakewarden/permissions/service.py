@@ -5,9 +5,11 @@ import sqlalchemy as sa
 from lakewarden.kernel.call import Principal
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.lake import DatabaseAccess, Table, TableAccess
-from lakewarden.permissions.errors import InsufficientPermissions
+from lakewarden.permissions.cells import CellFilters
+from lakewarden.permissions.errors import InsufficientPermissions, InvalidInputException
 from lakewarden.permissions.facts import Facts
 from lakewarden.permissions.grants import Defaults, GrantService, merged
+from lakewarden.permissions.locations import path_of
 from lakewarden.permissions.model import (
     DATABASE_PERMISSIONS,
     TABLE_PERMISSIONS,
@@ -28,10 +30,11 @@ from lakewarden.permissions.resolve import (
 )
 from lakewarden.permissions.snapshot import FactBook
 from lakewarden.permissions.store import PermissionStore, Records
+from lakewarden.permissions.tagging import LakeTags
 
 
 class PermissionService:
-    """The rules of one account's lake. ``grants`` and ``registry`` are what its administrators change them with.
+    """The rules of one account's lake. ``grants``, ``registry``, ``filters`` and ``tags`` are what they are changed with.
 
     Methods that take a connection write in the caller's transaction, which must move :data:`store.SCOPE`: a table
     and its creator's grant come together, and go together.
@@ -43,6 +46,9 @@ class PermissionService:
         self._book = FactBook(store, account)
         self.grants = GrantService(store, self._book, catalog, principals, account)
         self.registry = Registry(store, self._book, self.grants, principals, clock)
+        self.filters = CellFilters(store, self._book, catalog)
+        self.tags = LakeTags(store, self._book, self.grants, catalog)
+        self._catalog = catalog
 
     # Answers
 
@@ -93,6 +99,15 @@ class PermissionService:
     def is_registered(self, location: str) -> bool:
         """Whether a location is under Lake Formation's control."""
         return self._book.registered().covers(location)
+
+    def effective(self, path: str) -> list[Grant]:
+        """GetEffectivePermissionsForPath: the grants on the databases and tables whose location is exactly ``path``."""
+        wanted = path_of(path)
+        if not wanted:
+            raise InvalidInputException(f"Not an S3 location: {path}")
+        return self.grants.at(
+            [(database, table) for database, table, location in self._catalog.located() if path_of(location) == wanted]
+        )
 
     # What the catalog reports
 
