@@ -148,7 +148,7 @@ def build(directory: DataDirectory) -> Server:
     catalog = CatalogService(catalog_store, permissions, now)
     partitions = PartitionService(catalog_store, catalog, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region)
+    lake = GovernedLake(catalog, partitions, storage, guard, account, region)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
     engine = DuckDbEngine(directory.objects, directory.spill, limits)

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -17,14 +17,16 @@ from lakewarden.catalog.history import ColumnStatistics, TableHistory
 from lakewarden.catalog.model import PartitionRecord, TableRecord
 from lakewarden.catalog.partition_filter import NULL_PARTITION, is_number, partition_condition
 from lakewarden.catalog.ports import TablePermissions
+from lakewarden.catalog.projection import Source, is_projected, kept_sources, outside_roots, projected_sources
 from lakewarden.catalog.service import CatalogService, Document
 from lakewarden.catalog.store import CatalogStore, Entries
 from lakewarden.catalog.visible import visible_partition
 from lakewarden.kernel.call import Principal
 from lakewarden.kernel.clock import Clock
-from lakewarden.kernel.lake import Column, GovernedTable, Table, TableAccess
+from lakewarden.kernel.lake import Column, GovernedTable, Table, TableAccess, Wanted
 
 Values = Sequence[str]
+_LONGEST_POSITION = 2048
 _MAY_ADD = frozenset({"ALTER", "INSERT"})
 
 
@@ -148,16 +150,22 @@ class PartitionService:
 
     # For the query engine
 
-    def all(self, table: Table, expression: str = "") -> list[PartitionRecord]:
-        """The partitions of a table that the caller has been permitted to read, as far as ``expression`` wants them."""
+    def sources(self, table: Table, wanted: Wanted) -> Iterator[Source]:
+        """Where the files of a table lie, partition by partition; the table's caller was permitted to read it."""
+        if is_projected(table):
+            yield from projected_sources(table, wanted, self._clock())
+            return
         with self._store.read() as entries:
-            where = _condition(entries, expression, table.partition_keys)
-            return list(entries.partitions(table.database, table.name, where=where))
+            yield from kept_sources(table, entries.partitions(table.database, table.name), wanted)
 
-    def locations(self, table: Table) -> frozenset[str]:
-        """Where its partitions lie, for those that say where."""
-        with self._store.read() as entries:
-            return entries.partition_locations(table.database, table.name)
+    def outside(self, table: Table) -> frozenset[str]:
+        """The places outside the table's own location that reading it leads to."""
+        roots = outside_roots(table)
+        if table.partition_keys:
+            with self._store.read() as entries:
+                roots |= entries.partition_locations(table.database, table.name)
+        own = table.location.rstrip("/") + "/"
+        return frozenset(one for one in roots if not (one.rstrip("/") + "/").startswith(own))
 
 
 def may_list_partitions(table: Table, access: TableAccess) -> bool:
@@ -183,6 +191,8 @@ def _checked(table: Table, values: Values) -> tuple[str, ...]:
     for key, value in zip(keys, values, strict=True):
         if value != NULL_PARTITION and not _fits(key.type.lower(), value):
             raise InvalidInputException(f"Partition value {value[:100]!r} does not fit the type of key {key.name}.")
+    if len(position_of(values)) > _LONGEST_POSITION:
+        raise InvalidInputException("The partition values are too long.")
     return tuple(values)
 
 

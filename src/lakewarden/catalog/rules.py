@@ -5,6 +5,7 @@ from typing import Any
 
 from lakewarden.catalog.attached import Attached
 from lakewarden.guard import Access, Rule
+from lakewarden.guard.operation import ContextValues
 from lakewarden.kernel.arn import Arn
 from lakewarden.kernel.call import Call
 

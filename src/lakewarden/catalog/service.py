@@ -17,6 +17,7 @@ from lakewarden.catalog.errors import (
 )
 from lakewarden.catalog.model import DatabaseRecord, TableRecord
 from lakewarden.catalog.ports import TablePermissions
+from lakewarden.catalog.projection import outside_roots
 from lakewarden.catalog.store import CatalogStore, Entries
 from lakewarden.catalog.types import check_type
 from lakewarden.catalog.visible import visible_record
@@ -118,6 +119,8 @@ class CatalogService:
         now = self._now()
         record = TableRecord(database, name, str(uuid.uuid4()), 0, now, now, principal.arn, {**document, "Name": name})
         _check_columns(record)
+        for place in outside_roots(record.table()):
+            self._permissions.require_location(principal, place, parent.location)
         with self._store.write(permissions=True) as entries:
             parent = _present(entries, database)
             if entries.table(database, name) is not None:
@@ -141,6 +144,9 @@ class CatalogService:
             record, version=record.version + 1, updated=self._now(), document={**document, "Name": record.name}
         )
         _check_columns(changed)
+        for place in outside_roots(changed.table()) - outside_roots(governed.table):
+            parent = self.database(principal, record.database)
+            self._permissions.require_location(principal, place, parent.location)
         with self._store.write() as entries:
             current = entries.table(record.database, record.name)
             if current is None or (current.id, current.version) != (record.id, record.version):

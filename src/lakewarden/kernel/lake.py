@@ -181,3 +181,9 @@ class DataFile:
     size: int
     path: str
     partition: tuple[str, ...] = ()
+
+
+Wanted = Mapping[str, frozenset[str]]
+"""The only values of partition keys that a query can need, as texts; a key that is not there is not restricted."""
+
+EVERY_PARTITION: Wanted = {}

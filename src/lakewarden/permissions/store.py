@@ -136,7 +136,13 @@ class Records(Restrictions):
     def drop_filter(self, found: CellsFilter) -> None:
         """Remove a data cells filter and every grant on it."""
         written = _written(FilterResource(found.database, found.table, found.name))
-        self.connection.execute(sa.delete(_grants).where(_grants.c.resource == written))
+        self.connection.execute(
+            sa.delete(_grants).where(
+                _grants.c.database == found.database,
+                _grants.c.table_name == found.table,
+                _grants.c.resource == written,
+            )
+        )
         self.remove_filter(found.database, found.table, found.name)
 
     def grants_of_kind(self, *kinds: str) -> list[Grant]:
