@@ -74,7 +74,7 @@ class Rules:
         return tuple(self._access(f"glue:{call.operation}", self.arn(resource), call, {}) for resource in resources)
 
     def _access(self, action: str, arn: str, call: Call, context: Mapping[str, str]) -> Access:
-        asked: dict[str, str | tuple[str, ...]] = dict(context)
+        asked: dict[str, str | Sequence[str]] = dict(context)
         tags = call.params.get("Tags") or call.params.get("TagsToAdd") or {}
         keys = tuple(tags) or tuple(call.params.get("TagsToRemove") or ())
         asked |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
@@ -83,7 +83,7 @@ class Rules:
         return attached_access(self._attached, action, arn, asked)
 
 
-def attached_access(attached: Attached, action: str, arn: str, context: Mapping[str, str | tuple[str, ...]]) -> Access:
+def attached_access(attached: Attached, action: str, arn: str, context: ContextValues) -> Access:
     """One question with all that is attached to the resource: its tags, and the account's Glue resource policy."""
     tagged = {f"aws:ResourceTag/{key}": value for key, value in attached.tags(arn).items()}
     policy = attached.policy()

@@ -124,7 +124,11 @@ def rows_of(cells: Iterable[Cells], read: Iterable[str]) -> RowFilter:
     parts: dict[RowFilter, None] = {}
     for column in sorted(wanted):
         parts[_any_of(tuple(one for one in held if column in one.columns))] = None
-    limits = [one for one in parts if not one.all_rows]
+    # Of two unions the one within the other is the stricter, and says all.
+    sets = [frozenset(one.expressions) for one in parts if not one.all_rows]
+    limits = [
+        one for one in parts if not one.all_rows and not any(other < frozenset(one.expressions) for other in sets)
+    ]
     if not limits:
         return ALL_ROWS
     if len(limits) == 1:

@@ -44,6 +44,10 @@ def checked_predicate(text: str, columns: Sequence[Column]) -> str:
         _check(tree, types, 0)
         for one in tree.walk():
             one.comments = None
+        for cast in tree.find_all(exp.Cast):
+            if cast.is_type("timestamp"):
+                # Without a precision the text's fractions of a second would be cut off.
+                cast.set("to", exp.DataType.build("timestamp(6)", dialect="trino"))
         for identifier in tree.find_all(exp.Identifier):
             identifier.set("this", identifier.name.lower())
             identifier.set("quoted", True)
