@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
 from lakewarden.app import App
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.anchors import Anchors
@@ -148,6 +149,11 @@ def build(directory: DataDirectory) -> Server:
     catalog = CatalogService(catalog_store, permissions, now)
     partitions = PartitionService(catalog_store, catalog, permissions, now)
 
+    vending = permissions.vending(
+        RegisteredRoleSessions(identity, directory_of_people, ring, PermissionStore(database), account),
+        AuditedDisclosures(log, account),
+    )
+
     lake = GovernedLake(catalog, partitions, storage, guard, account, region)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
@@ -164,7 +170,7 @@ def build(directory: DataDirectory) -> Server:
         "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
         "glue": catalog_api.operations(catalog, partitions, account, region),
-        "lakeformation": permissions_api.operations(permissions, account),
+        "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
         "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
     }

@@ -41,7 +41,7 @@ def kept_sources(table: Table, records: Iterable[PartitionRecord], wanted: Wante
     """The partitions of the catalog that ``wanted`` leaves."""
     for record in records:
         if _is_wanted(table, record.values, wanted):
-            yield Source(record.values, record.location or _hive_location(table, record.values))
+            yield Source(record.values, record.location or hive_location(table, record.values))
 
 
 def projected_sources(table: Table, wanted: Wanted, now: datetime) -> Iterator[Source]:
@@ -51,7 +51,7 @@ def projected_sources(table: Table, wanted: Wanted, now: datetime) -> Iterator[S
         raise InvalidInputException(f"The table projects more than {MOST_PARTITIONS} partitions; restrict its keys.")
     template = table.parameters.get("storage.location.template", "")
     for values in product(*choices):
-        yield Source(values, _filled(template, table, values) if template else _hive_location(table, values))
+        yield Source(values, _filled(template, table, values) if template else hive_location(table, values))
 
 
 def outside_roots(table: Table) -> frozenset[str]:
@@ -86,7 +86,8 @@ def _same(kind: str, one: str, other: str) -> bool:
         return False
 
 
-def _hive_location(table: Table, values: Sequence[str]) -> str:
+def hive_location(table: Table, values: Sequence[str]) -> str:
+    """``key=value`` folders below the table's location."""
     parts = (f"{key.name}={value}" for key, value in zip(table.partition_keys, values, strict=False))
     return "/".join((table.location.rstrip("/"), *parts)) + "/"
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from lakewarden.catalog.attached import SCOPE, Attached, forget_tags
 from lakewarden.catalog.details import Details, instant
 from lakewarden.catalog.model import DatabaseRecord, TableRecord
+from lakewarden.catalog.projection import hive_location
 from lakewarden.kernel.lake import Table
 from lakewarden.state import METADATA, Database
 
@@ -178,6 +179,14 @@ class CatalogStore:
         """All databases, by name."""
         with self.read() as entries:
             return [one.name for one in entries.databases()]
+
+    def partition_location(self, database: str, table: str, values: Sequence[str]) -> str | None:
+        """Where a partition lies; None when there is none of those values."""
+        with self.read() as entries:
+            record, found = entries.table(database, table), entries.partition(database, table, values)
+        if record is None or found is None:
+            return None
+        return found.location or hive_location(record.table(), values)
 
     def located(self) -> Iterator[tuple[str, str, str]]:
         """Databases (with an empty table name) and tables, each with its location."""

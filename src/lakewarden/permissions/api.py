@@ -8,6 +8,7 @@ from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, Rule
 from lakewarden.kernel.call import Call, Principal
 from lakewarden.kernel.errors import AwsError
 from lakewarden.permissions.api_restrictions import RestrictionHandlers
+from lakewarden.permissions.api_vending import VendingHandlers
 from lakewarden.permissions.errors import InvalidInputException
 from lakewarden.permissions.model import (
     CatalogResource,
@@ -34,6 +35,7 @@ from lakewarden.permissions.shapes import (
     resource_answer,
     resource_of,
 )
+from lakewarden.permissions.vending import Vending
 
 _TYPES: Mapping[str, tuple[type[Resource], ...]] = {
     "CATALOG": (CatalogResource,),
@@ -202,7 +204,7 @@ class Handlers:
         return page(found, call.params, "LakeFormationOptInsInfoList")
 
 
-def operations(service: PermissionService, account: str) -> Operations:
+def operations(service: PermissionService, vending: Vending, account: str, region: str) -> Operations:
     """Lake Formation's operations over ``service``."""
     handlers = Handlers(service, account)
 
@@ -219,6 +221,7 @@ def operations(service: PermissionService, account: str) -> Operations:
         operation("ListPermissions", handlers.list_permissions, read=True),
         operation("GetEffectivePermissionsForPath", handlers.effective, read=True),
         *RestrictionHandlers(service, account).operations(),
+        *VendingHandlers(vending, account, region).operations(),
         operation("RegisterResource", handlers.register, rule=_passing_a_role),
         operation("UpdateResource", handlers.update_resource, rule=_passing_a_role),
         operation("DeregisterResource", handlers.deregister),

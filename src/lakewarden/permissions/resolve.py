@@ -143,6 +143,11 @@ def may_place_data(facts: Facts, location: str, parent: str) -> bool:
     return bool(facts.on_location(location))
 
 
+def may_use_location(facts: Facts, location: str) -> bool:
+    """Whether the principal holds a registered location: administrators hold all."""
+    return facts.registered.covers(location) and (facts.administrator or bool(facts.on_location(location)))
+
+
 def may_grant(facts: Facts, wanted: Grant, columns: tuple[str, ...]) -> bool:
     """Whether the principal may give ``wanted`` to others, or take it. ``columns`` are the table's, for column grants.
 

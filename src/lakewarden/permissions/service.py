@@ -18,7 +18,7 @@ from lakewarden.permissions.model import (
     Settings,
     TableResource,
 )
-from lakewarden.permissions.ports import CatalogView, Principals
+from lakewarden.permissions.ports import CatalogView, Disclosures, Principals, RoleSessions
 from lakewarden.permissions.registry import Registry
 from lakewarden.permissions.resolve import (
     database_access,
@@ -31,6 +31,7 @@ from lakewarden.permissions.resolve import (
 from lakewarden.permissions.snapshot import FactBook
 from lakewarden.permissions.store import PermissionStore, Records
 from lakewarden.permissions.tagging import LakeTags
+from lakewarden.permissions.vending import Vending
 
 
 class PermissionService:
@@ -49,6 +50,12 @@ class PermissionService:
         self.filters = CellFilters(store, self._book, catalog)
         self.tags = LakeTags(store, self._book, self.grants, catalog)
         self._catalog = catalog
+        self._store = store
+        self._account = account
+
+    def vending(self, sessions: RoleSessions, disclosures: Disclosures) -> Vending:
+        """Credential vending over these rules."""
+        return Vending(self._store, self._book, self._catalog, sessions, disclosures, self._account)
 
     # Answers
 

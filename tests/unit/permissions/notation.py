@@ -47,7 +47,8 @@ def resource(text: str) -> Resource:
         return PolicyResource(kind, () if named else tags(rest), rest[1:] if named else "")
     if text.endswith("]"):
         of, _, name = text[:-1].partition("[")
-        return FilterResource(*of.split("."), name)
+        database, _, of_table = of.partition(".")
+        return FilterResource(database, of_table, name)
     database, dot, rest = text.partition(".")
     if not dot:
         return DatabaseResource(database)
@@ -69,8 +70,8 @@ def tags(text: str) -> Expression:
 def assigned(text: str) -> list[Assignment]:
     """``db k=v``, ``db.t k=v`` or ``db.t.column k=v``."""
     of, _, rest = text.partition(" ")
-    names = [*of.split("."), "", ""][:3]
-    return [Assignment(*names, key, values[0]) for key, values in tags(rest)]
+    database, table_name, column = [*of.split("."), "", ""][:3]
+    return [Assignment(database, table_name, column, key, values[0]) for key, values in tags(rest)]
 
 
 def cells_filter(name: str, text: str) -> CellsFilter:
