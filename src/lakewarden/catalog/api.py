@@ -7,6 +7,7 @@ from typing import Any
 from lakewarden.catalog.answers import table_answer
 from lakewarden.catalog.api_account import AccountHandlers
 from lakewarden.catalog.api_details import DetailHandlers
+from lakewarden.catalog.api_engines import EngineHandlers
 from lakewarden.catalog.errors import EntityNotFoundException, InvalidInputException
 from lakewarden.catalog.model import DatabaseRecord
 from lakewarden.catalog.pages import PAGE, name_expression, name_of, page, token_of
@@ -147,6 +148,7 @@ def operations(
         operation("BatchDeleteTable", handlers.batch_delete_table, arns.tables("TablesToDelete")),
         *DetailHandlers(service, partitions, account).rows(arns, operation),
         *AccountHandlers(service, account, arns).rows(arns, operation),
+        *EngineHandlers(service, partitions, account).rows(arns, operation),
         *crawlers,
     )
 

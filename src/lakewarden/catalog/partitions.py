@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from datetime import date, datetime
 from typing import Any
 
@@ -88,6 +88,37 @@ class PartitionService:
             )
         more = _token(found[limit - 1]) if len(found) > limit else ""
         return [visible_partition(one, governed) for one in found[:limit]], more
+
+    def for_engine(
+        self, principal: Principal, database: str, table: str, supported: Set[str]
+    ) -> tuple[GovernedTable, TableRecord]:
+        """GetUnfiltered...: the whole table, for a registered engine that keeps to what its caller may read."""
+        governed, record = self._catalog.require_visible(principal, database.lower(), table.lower())
+        self._permissions.require_engine(principal, governed, supported)
+        return governed, record
+
+    def unfiltered(
+        self, governed: GovernedTable, expression: str, segment: tuple[int, int] | None, token: str | None, limit: int
+    ) -> tuple[list[PartitionRecord], str]:
+        """GetUnfilteredPartitionsMetadata: one page of all partitions, and the next one's token."""
+        table = governed.table
+        with self._store.read() as entries:
+            where = _condition(entries, expression, table.partition_keys)
+            after = _position(token)
+            found = list(
+                entries.partitions(
+                    table.database, table.name, after=after, where=where, segment=segment, limit=limit + 1
+                )
+            )
+        return found[:limit], _token(found[limit - 1]) if len(found) > limit else ""
+
+    def unfiltered_one(self, governed: GovernedTable, values: Values) -> PartitionRecord:
+        """GetUnfilteredPartitionMetadata; raises EntityNotFound."""
+        with self._store.read() as entries:
+            found = entries.partition(governed.table.database, governed.table.name, values)
+        if found is None:
+            raise EntityNotFoundException("Cannot find partition.")
+        return found
 
     def _readable(self, principal: Principal, database: str, table: str) -> tuple[GovernedTable, TableRecord]:
         governed, record = self._catalog.require_visible(principal, database.lower(), table.lower())

@@ -50,7 +50,7 @@ class VendingHandlers:
     def location(self, call: AuthorizedCall) -> Params:
         """GetTemporaryDataLocationCredentials, for one location."""
         params = call.params
-        locations = params.get("DataLocations") or ()
+        locations = list(params.get("DataLocations") or [])
         if len(locations) != 1 or not path_of(locations[0]):
             raise InvalidInputException("Exactly one data location must be given.")
         scope = params.get("CredentialsScope") or "READ"

@@ -1,10 +1,12 @@
 """Lake Formation: the answers that the catalog and the query engine ask for, and what the catalog reports."""
 
+from collections.abc import Set
+
 import sqlalchemy as sa
 
 from lakewarden.kernel.call import Principal
 from lakewarden.kernel.clock import Clock
-from lakewarden.kernel.lake import DatabaseAccess, Table, TableAccess
+from lakewarden.kernel.lake import DatabaseAccess, GovernedTable, Table, TableAccess
 from lakewarden.permissions.cells import CellFilters
 from lakewarden.permissions.errors import InsufficientPermissions, InvalidInputException
 from lakewarden.permissions.facts import Facts
@@ -31,6 +33,7 @@ from lakewarden.permissions.resolve import (
 from lakewarden.permissions.snapshot import FactBook
 from lakewarden.permissions.store import PermissionStore, Records
 from lakewarden.permissions.tagging import LakeTags
+from lakewarden.permissions.trust import check_supported, is_trusted
 from lakewarden.permissions.vending import Vending
 
 
@@ -74,6 +77,12 @@ class PermissionService:
     def visible_tables(self, principal: Principal, database: str) -> frozenset[str] | None:
         """The only tables that the principal can possibly see in a database; None when any table can be visible."""
         return visible_tables(self.facts(principal, database), database)
+
+    def require_engine(self, principal: Principal, governed: GovernedTable, supported: Set[str]) -> None:
+        """Raise unless the principal is a registered engine that enforces what it may read of the table."""
+        if not is_trusted(principal, self._book.settings()):
+            raise InsufficientPermissions("to be a registered engine for", governed.table.name)
+        check_supported(governed, supported)
 
     def require_create_database(self, principal: Principal, location: str) -> None:
         """Raise unless the principal may create a database there."""

@@ -12,7 +12,6 @@ from lakewarden.permissions.errors import (
     EntityNotFoundException,
     InsufficientPermissions,
     InvalidInputException,
-    PermissionTypeMismatchException,
 )
 from lakewarden.permissions.locations import is_below, path_of
 from lakewarden.permissions.ports import CatalogView, Disclosures, RoleSessions, Vended
@@ -20,7 +19,7 @@ from lakewarden.permissions.resolve import may_use_location, table_access
 from lakewarden.permissions.scope import session_policy
 from lakewarden.permissions.snapshot import FactBook
 from lakewarden.permissions.store import PermissionStore
-from lakewarden.permissions.trust import full_table_access, is_trusted
+from lakewarden.permissions.trust import check_supported, full_table_access, is_trusted
 
 _SHORTEST, _LONGEST, _USUAL = 900, 21_600, 3600
 _LETTERS = string.ascii_letters + string.digits
@@ -103,21 +102,6 @@ class Vending:
                 return GovernedTable(table, access)
         raise InsufficientPermissions("Describe", hidden or name)
 
-    def trusts(self, principal: Principal) -> bool:
-        """Whether the caller is a registered engine."""
-        return is_trusted(principal, self._book.settings())
-
-    def check_supported(self, governed: GovernedTable, supported: frozenset[str]) -> None:
-        """Raise unless an engine that enforces ``supported`` can keep to what the caller may read."""
-        access, table = governed.access, governed.table
-        rows = access.rows.all_rows and not access.cells
-        if access.columns and not rows and "CELL_FILTER_PERMISSION" not in supported:
-            raise PermissionTypeMismatchException("The engine does not support CELL_FILTER_PERMISSION.")
-        if len(access.columns) < len(table.all_columns) and not supported & {
-            "COLUMN_PERMISSION", "CELL_FILTER_PERMISSION"
-        }:  # fmt: skip
-            raise PermissionTypeMismatchException("The engine does not support COLUMN_PERMISSION.")
-
     def _check(self, principal: Principal, governed: GovernedTable, asked: Asked) -> None:
         access, name = governed.access, governed.table.name
         if access.mode is not AccessMode.LAKE_FORMATION:
@@ -128,8 +112,8 @@ class Vending:
         missing = asked.permissions - access.actions
         if missing or not access.columns:
             raise InsufficientPermissions((min(missing, default="SELECT")).capitalize(), name)
-        if self.trusts(principal):
-            self.check_supported(governed, asked.supported)
+        if is_trusted(principal, self._book.settings()):
+            check_supported(governed, asked.supported)
         elif not full_table_access(self._book.settings()) or not _is_full(governed.table, access):
             # INVARIANT (least_reach): raw files go to nobody who may read a part only and is no engine to be trusted.
             raise InsufficientPermissions("Select on all columns and rows, as a registered engine,", name)
