@@ -13,12 +13,14 @@ from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.config import Config, ConfigError, DataDirectory, write_private
@@ -187,8 +189,14 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
+    partitions = PartitionService(catalog_store, catalog, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region, audit.files.files)
+    vending = permissions.vending(
+        RegisteredRoleSessions(identity, directory_of_people, ring, PermissionStore(database), account),
+        AuditedDisclosures(audit.log, account),
+    )
+
+    lake = GovernedLake(catalog, partitions, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
     if alone:
@@ -219,8 +227,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "iam": identity_api.operations(iam),
         "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
-        "glue": catalog_api.operations(catalog, account, region),
-        "lakeformation": permissions_api.operations(permissions, account),
+        "glue": catalog_api.operations(catalog, partitions, account, region),
+        "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
         "cloudtrail": audit_api.operations(audit.handlers),
         "sagemaker": studio.operations,
