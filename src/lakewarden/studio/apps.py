@@ -14,7 +14,7 @@ import structlog
 
 from lakewarden.kernel.call import Call, Principal, PrincipalType
 from lakewarden.kernel.clock import Clock
-from lakewarden.kernel.errors import AwsError, ValidationError
+from lakewarden.kernel.errors import AwsError, ServiceUnavailable, ValidationError
 from lakewarden.state.presence import Presence
 from lakewarden.studio import names
 from lakewarden.studio.door import Asgi, Door, open_door
@@ -69,6 +69,7 @@ class Live:
     door: asyncio.Server | None = None
     ready: bool = False
     stopping: bool = False
+    ending: str = ""
     sockets: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
@@ -143,6 +144,8 @@ class Apps:
             raise ValidationError(f"Lakewarden runs JupyterLab apps, not {params['AppType']}.")
         if not params.get("SpaceName") or params.get("UserProfileName"):
             raise ValidationError("JupyterLab apps run in a space: give SpaceName, and no UserProfileName.")
+        if self._loop is None:
+            raise ServiceUnavailable("The server is not ready to start apps.")
         refusal = self._spawner.refusal()
         if refusal:
             raise ValidationError(f"This server does not start apps: {refusal}")
@@ -292,12 +295,13 @@ class Apps:
             if asyncio.get_running_loop().time() > deadline:
                 raise CannotStart(f"JupyterLab did not answer within {_READY_SECONDS:.0f} s")
             await asyncio.sleep(0.05)
-        raise CannotStart("JupyterLab ended before it answered")
+        raise CannotStart(live.ending or "JupyterLab was stopped before it answered")
 
     async def _await_end(self, live: Live) -> None:
         reason = await live.notebook.ended()
         if live.stopping:
             return
+        live.ending = reason
         live.stopping = True
         self._live.pop((live.app.domain, live.app.space), None)
         await self._shut(live)
