@@ -51,9 +51,11 @@ from lakewarden.query.store import QueryStore
 from lakewarden.state import Database
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
-from lakewarden.storage.blobs import BlobStore
+from lakewarden.storage.local import LocalBlobs
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
+from lakewarden.storage.sweep import Sweeper
+from lakewarden.storage.uploads import Uploads
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
 
@@ -140,8 +142,11 @@ def build(directory: DataDirectory) -> Server:
     resolver = CredentialResolver(directory_of_people, ring, account)
     guard = Guard(PrincipalLayers(directory_of_people))
 
-    storage = StorageService(StorageStore(database), BlobStore(directory.objects), now)
-    storage.sweep()
+    index, blobs = StorageStore(database), LocalBlobs(directory.objects)
+    storage = StorageService(index, blobs, now)
+    uploads = Uploads(storage, index, blobs)
+    sweeper = Sweeper(index, blobs, now)
+    sweeper.orphans()
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
@@ -160,7 +165,7 @@ def build(directory: DataDirectory) -> Server:
     services: dict[str, Operations] = {
         "iam": identity_api.operations(identity),
         "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
-        "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
+        "s3": storage_api.operations(storage, uploads, guard, account),
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),

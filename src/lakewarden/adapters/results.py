@@ -8,7 +8,8 @@ from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call
 from lakewarden.query.errors import QueryFailed
 from lakewarden.storage.errors import NoSuchBucket, NoSuchKey
-from lakewarden.storage.service import Attributes, StorageService, split_uri
+from lakewarden.storage.model import Attributes
+from lakewarden.storage.service import StorageService, split_uri
 
 _DEFAULT_PREFIX = "aws-athena-query-results-"
 

@@ -79,7 +79,7 @@ class Upload(Protocol):
 
     @property
     def checksums(self) -> Mapping[str, str]:
-        """After the end: kind -> base64 value; those that the client sent, verified, else S3's default kind."""
+        """After the end: kind -> base64 value; those that the client sent, verified, and S3's default kind."""
         ...
 
 

@@ -13,7 +13,6 @@ from lakewarden.wire.errors import BadDigest, ContentSha256Mismatch, IncompleteB
 from lakewarden.wire.request import RawRequest
 from lakewarden.wire.signature import UNSIGNED_PAYLOAD, Signature, is_hash
 
-
 _BATCH = 1 << 20
 _INLINE = 64 * 1024
 
@@ -51,9 +50,8 @@ class Verified:
         self._kind = kind
         self._expected = _announced(request, summed)
         self._trailing = _trailing(request) if reader is not None else ()
-        wanted = {*self._expected, *self._trailing}
-        if wanted <= {"md5"}:
-            wanted.add(DEFAULT)
+        # S3's default kind costs next to nothing, and the checksum of an object in parts is made of it.
+        wanted = {*self._expected, *self._trailing, DEFAULT}
         self._running = {name: checksums.start(name) for name in sorted(wanted)}
         self._digest = hashlib.sha256() if is_hash(kind) else None
         self._sums: dict[str, str] = {}
