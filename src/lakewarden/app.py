@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,8 @@ from lakewarden.wire import Headers, RawRequest, Response
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_DISCARDED = 16 * 1024 * 1024
 
 
 class ClientDisconnected(Exception):
@@ -39,11 +41,16 @@ class App:
         if scope["type"] != "http" or scope["path"].startswith("/_"):
             await self._pages(scope, receive, send)
             return
+        body = _Body(receive)
         try:
-            response = await self._dispatcher.answer(raw_request(scope, receive))
+            raw = raw_request(scope, body)
+            response = await self._dispatcher.answer(raw)
+            # A client that waits for "100 Continue" has sent nothing yet; another one reads the answer only after it
+            # has sent its body.
+            done = body.done or ("expect" not in raw.headers and await body.discard(_DISCARDED))
         except ClientDisconnected:
             return
-        await _send(response, send)
+        await _send(response, send, () if done else (("Connection", "close"),))
 
 
 def pages(metrics: Metrics) -> Starlette:
@@ -58,7 +65,7 @@ def pages(metrics: Metrics) -> Starlette:
     return Starlette(routes=[Route("/_health", health), Route("/_metrics", show_metrics)])
 
 
-def raw_request(scope: Scope, receive: Receive) -> RawRequest:
+def raw_request(scope: Scope, body: "_Body") -> RawRequest:
     """The request as it stood on the wire; the body is read as it is needed."""
     client = scope.get("client")
     return RawRequest(
@@ -70,24 +77,39 @@ def raw_request(scope: Scope, receive: Receive) -> RawRequest:
         source_ip=client[0] if client else "",
         received_at=datetime.now(UTC),
         request_id=str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)),
-        body=_body(receive),
+        body=body,
     )
 
 
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnected
-        more = message.get("more_body", False)
-        chunk = message.get("body", b"")
-        if chunk:
-            yield chunk
+class _Body:
+    """A request's body, read as it is needed. What stays unread would be taken for the connection's next request."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.done = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while not self.done:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            self.done = not message.get("more_body", False)
+            chunk = message.get("body", b"")
+            if chunk:
+                yield chunk
+
+    async def discard(self, most: int) -> bool:
+        """Read the rest and forget it; False when it is longer than ``most`` bytes."""
+        async for chunk in self:
+            most -= len(chunk)
+            if most < 0:
+                return False
+        return True
 
 
-async def _send(response: Response, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+async def _send(response: Response, send: Send, further: Sequence[tuple[str, str]] = ()) -> None:
+    pairs = (*response.headers, *further)
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if isinstance(response.body, bytes):
         await send({"type": "http.response.body", "body": response.body})

@@ -54,7 +54,7 @@ from lakewarden.storage import api as storage_api
 from lakewarden.storage.local import LocalBlobs
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
-from lakewarden.storage.sweep import Sweeper
+from lakewarden.storage.sweep import Sweeper, SweepThread
 from lakewarden.storage.uploads import Uploads
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
@@ -80,12 +80,14 @@ class Server:
     log: AuditLog
     threads: ThreadPoolExecutor
     databases: tuple[Database, ...]
+    sweeping: SweepThread
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
         self.scheduler.close()
         self.engine.close()
         self.threads.shutdown()
+        self.sweeping.close()
         self.log.close()
         for database in self.databases:
             database.close()
@@ -177,7 +179,7 @@ def build(directory: DataDirectory) -> Server:
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads)
     databases = (database,) if audit_database is database else (database, audit_database)
-    return Server(App(dispatcher, metrics), scheduler, engine, log, threads, databases)
+    return Server(App(dispatcher, metrics), scheduler, engine, log, threads, databases, SweepThread(sweeper))
 
 
 def check(services: Mapping[str, Operations]) -> None:

@@ -296,7 +296,8 @@ def test_public_access_block(s3: Any, bucket: str, lake: Lake) -> None:
     import urllib.request
 
     public = json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/open/*"}]})  # fmt: skip
+        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/open/*"}
+    ]})  # fmt: skip
     s3.put_object(Bucket=bucket, Key="open/1", Body=b"for all")
     assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]["BlockPublicPolicy"]
     assert code(s3.put_bucket_policy, Bucket=bucket, Policy=public) == "AccessDenied"

@@ -142,7 +142,14 @@ class StorageService:
             index.put(stored)
         return stored
 
-    def put(self, bucket: str, key: str, chunks: Iterable[bytes], attributes: Attributes) -> StoredObject:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        chunks: Iterable[bytes],
+        attributes: Attributes,
+        check: Check | None = None,
+    ) -> StoredObject:
         """Store an object, all or nothing."""
         writer = self.writer(bucket, key)
         try:
@@ -152,7 +159,7 @@ class StorageService:
         except BaseException:
             writer.discard()
             raise
-        return self.commit(bucket, key, blob, attributes)
+        return self.commit(bucket, key, blob, attributes, check)
 
     def get(self, bucket: str, key: str) -> StoredObject:
         """The object's facts; raises NoSuchBucket or NoSuchKey."""

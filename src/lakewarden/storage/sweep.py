@@ -1,8 +1,11 @@
 """What time takes away: bytes that nothing refers to, and uploads that nobody finished."""
 
 import itertools
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
+
+import structlog
 
 from lakewarden.kernel.clock import Clock
 from lakewarden.storage.ports import Blobs
@@ -13,6 +16,7 @@ GRACE = timedelta(hours=1)
 
 LONGEST_UPLOAD = timedelta(days=7)
 _BATCH = 500
+_log = structlog.get_logger("lakewarden.storage")
 
 
 class Sweeper:
@@ -52,6 +56,29 @@ class Sweeper:
             self._blobs.remove(unused)
             removed += len(unused)
         return removed
+
+
+class SweepThread:
+    """Sweeps every ``seconds`` until it is closed."""
+
+    def __init__(self, sweeper: Sweeper, seconds: float = 600.0) -> None:
+        self._sweeper = sweeper
+        self._seconds = seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="storage-sweep", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish the sweep that runs, and stop."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._seconds):
+            try:
+                self._sweeper.sweep()
+            except Exception:  # noqa: BLE001 - a sweep that fails today is tried again in ten minutes
+                _log.exception("unused objects cannot be swept")
 
 
 def _batched(names: Iterator[str]) -> Iterator[list[str]]:
