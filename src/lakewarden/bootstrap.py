@@ -1,6 +1,7 @@
 """The composition root: the one place that knows every room."""
 
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from lakewarden.audit.verify import Report, verify
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
-from lakewarden.config import Config, ConfigError, DataDirectory, write_private
+from lakewarden.config import OBJECTS_KEY_ID, OBJECTS_SECRET, Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
 from lakewarden.guard import Guard, Operations
@@ -52,6 +53,8 @@ from lakewarden.state import Database
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
 from lakewarden.storage.local import LocalBlobs
+from lakewarden.storage.ports import Blobs
+from lakewarden.storage.remote import RemoteBlobs, place_of
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
 from lakewarden.storage.sweep import Sweeper, SweepThread
@@ -144,7 +147,7 @@ def build(directory: DataDirectory) -> Server:
     resolver = CredentialResolver(directory_of_people, ring, account)
     guard = Guard(PrincipalLayers(directory_of_people))
 
-    index, blobs = StorageStore(database), LocalBlobs(directory.objects)
+    index, blobs = StorageStore(database), _blobs(config, directory)
     storage = StorageService(index, blobs, now)
     uploads = Uploads(storage, index, blobs)
     sweeper = Sweeper(index, blobs, now)
@@ -188,6 +191,18 @@ def check(services: Mapping[str, Operations]) -> None:
         unknown = set(operations) - operation_names(service)
         if unknown:
             raise ConfigError(f"{service} has no operation {', '.join(sorted(unknown))}")
+
+
+def _blobs(config: Config, directory: DataDirectory) -> Blobs:
+    """Where objects' bytes lie. Either way the files that the engine may open are below ``directory.objects``."""
+    if not config.objects_url:
+        return LocalBlobs(directory.objects)
+    keys = (os.environ.get(OBJECTS_KEY_ID, ""), os.environ.get(OBJECTS_SECRET, ""))
+    try:
+        place = place_of(config.objects_url, config.region, *keys)
+    except ValueError as error:
+        raise ConfigError(f"objects_url: {error}; the keys are {OBJECTS_KEY_ID} and {OBJECTS_SECRET}") from error
+    return RemoteBlobs(place.store(), directory.objects, config.objects_cache_bytes)
 
 
 def verify_audit(directory: DataDirectory) -> Report:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Self
 
 DEFAULT_REGION = "us-east-1"
+OBJECTS_KEY_ID = "LAKEWARDEN_OBJECTS_ACCESS_KEY_ID"
+OBJECTS_SECRET = "LAKEWARDEN_OBJECTS_SECRET_ACCESS_KEY"  # noqa: S105 - the variable's name
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 
@@ -18,11 +20,18 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files."""
+    """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files.
+
+    ``objects_url`` is empty for the local directory, or ``s3+https://host[:port]/bucket[/prefix]`` (``s3+http`` only
+    for a store on this machine or a private network); its keys come from the environment: ``OBJECTS_KEY_ID`` and
+    ``OBJECTS_SECRET``. ``objects_cache_bytes`` bounds the files that queries on remote objects keep here.
+    """
 
     account_id: str
     region: str
     database_url: str = ""
+    objects_url: str = ""
+    objects_cache_bytes: int = 10 * 1024**3
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):

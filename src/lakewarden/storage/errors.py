@@ -253,3 +253,10 @@ class InsufficientStorage(AwsError):
 
     code = "ServiceUnavailable"
     status = 503
+
+
+class StoreUnavailable(AwsError):
+    """The store behind the gateway failed; nothing was changed."""
+
+    code = "ServiceUnavailable"
+    status = 503
