@@ -96,7 +96,7 @@ def _alternating(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[fl
 
 
 def _generate(scratch: Path) -> Mapping[str, Path]:
-    command = [Path(sys.executable).with_name("tpchgen-cli"), "-s", SCALE, "--format=parquet", "-o", scratch]
+    command = [Path(sys.executable).with_name("tpchgen-cli"), "parquet", "-s", SCALE, f"--output-dir={scratch}"]
     subprocess.run([*command, "--tables", ",".join(HIDDEN)], check=True, capture_output=True)
     return {table: scratch / f"{table}.parquet" for table in HIDDEN}
 
@@ -118,7 +118,8 @@ def _prepare(server: RunningServer, session: boto3.Session, files: Mapping[str, 
         RoleName=ROLE, PolicyName="lake", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [access]})
     )
     for table, file in files.items():
-        aws("s3").upload_file(str(file), BUCKET, f"lake/{table}/{file.name}")
+        with file.open("rb") as body:
+            aws("s3").put_object(Bucket=BUCKET, Key=f"lake/{table}/{file.name}", Body=body)
         schema = pa.parquet.read_schema(file)
         columns = ", ".join(f"{field.name} {_hive(field.type)}" for field in schema)
         _athena(aws, f"CREATE EXTERNAL TABLE tpch.{table} ({columns}) STORED AS PARQUET "

@@ -17,6 +17,7 @@ from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
+from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
@@ -51,6 +52,7 @@ from lakewarden.storage import api as storage_api
 from lakewarden.storage.blobs import BlobStore
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
+from lakewarden.studio.apps import Apps
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
 
@@ -70,6 +72,8 @@ class Server:
     """A built server; ``close`` finishes what it acknowledged."""
 
     app: App
+    services: Mapping[str, Operations]
+    apps: Apps
     health: Health
     scheduler: Scheduler
     engine: DuckDbEngine
@@ -138,7 +142,7 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
     return arn, key, secret
 
 
-def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
+def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
     """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
     database = _open(*_state_place(directory, config))
@@ -186,6 +190,11 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     )
     queries.recover()
 
+    people = Identities(directory_of_people, ring)
+    studio = build_studio(
+        directory, config, database, presence, people, guard, recorder, audit.log, notebooks, now, alone=alone
+    )
+
     services: dict[str, Operations] = {
         "iam": identity_api.operations(identity),
         "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
@@ -194,6 +203,7 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
         "cloudtrail": audit_api.operations(audit.handlers),
+        "sagemaker": studio.operations,
     }
     check(services)
     metrics = Metrics()
@@ -201,11 +211,12 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
     health = Health(recorder.ready)
-    app = App(dispatcher, pages(health, metrics, _metrics_token(directory)))
+    own_pages = pages(health, metrics, _metrics_token(directory))
+    app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
     databases = (database, audit_database, index_database)
-    return Server(app, health, scheduler, engine, audit, threads, presence, databases)
+    return Server(app, services, studio.apps, health, scheduler, engine, audit, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:

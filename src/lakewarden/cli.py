@@ -49,13 +49,17 @@ def serve(
     trusted_proxy: Annotated[
         str, typer.Option(help="The address whose X-Forwarded-For and X-Forwarded-Proto are believed.")
     ] = "",
+    unsafe_notebooks: Annotated[
+        bool, typer.Option("--unsafe-notebooks", help="Start notebooks without a wall: they can read all that we can.")
+    ] = False,
 ) -> None:
     """Serve every service on one port until SIGTERM or SIGINT."""
     from lakewarden.serve import Listening
     from lakewarden.serve import serve as run
 
     with _plain_errors(ConfigError, OSError):
-        run(DataDirectory.at(data), Listening(host, port, tls_cert, tls_key, trusted_proxy))
+        listening = Listening(host, port, tls_cert, tls_key, trusted_proxy)
+        run(DataDirectory.at(data), listening, unsafe_notebooks=unsafe_notebooks)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 DEFAULT_REGION = "us-east-1"
+DEFAULT_PORT = 7070
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _NOT_OURS = frozenset({"lost+found", "lock"})
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -22,11 +23,14 @@ class Config:
     """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files.
 
     It may hold a password, which is why the file has mode 0600; libpq's PGPASSFILE and PGSERVICE work as well.
+    ``studio_url`` is the origin of Studio's pages (``https://studio.example.org``), which must not be the console's;
+    empty for a server that people reach as 127.0.0.1: its Studio is ``localhost``.
     """
 
     account_id: str
     region: str
     database_url: str = ""
+    studio_url: str = ""
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):
@@ -117,6 +121,11 @@ class DataDirectory:
     def spill(self) -> Path:
         """Temporary files of the engine's workers."""
         return self.root / "spill"
+
+    @property
+    def studio(self) -> Path:
+        """Home directories of Studio's spaces, and what running notebooks need."""
+        return self.root / "studio"
 
     def create(self) -> None:
         """Make the directory, closed to other users; what a killed ``init`` left in it is removed.

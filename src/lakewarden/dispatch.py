@@ -77,6 +77,19 @@ class Dispatcher:
         self._note(raw, service, operation, code, time.perf_counter() - started)
         return response
 
+    async def perform(self, call: Call) -> Mapping[str, Any]:
+        """A call that a page of ours makes for the person who uses it: guarded and audited like any other.
+
+        Answers the output members; raises the call's :class:`AwsError`.
+        """
+        operation = self._services[call.service][call.operation]
+        result, failure = await self._handle(call, operation)
+        members = result.members if isinstance(result, Answer) else result
+        await self._recorder.record(call, operation, members, failure)
+        if failure is not None:
+            raise failure
+        return members
+
     def _note(self, raw: RawRequest, service: str, operation: str, code: str, seconds: float) -> None:
         # Names that callers invent neither fill the metrics' memory nor write into the log.
         if operation not in self._services.get(service, {}):
