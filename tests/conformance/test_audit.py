@@ -1,7 +1,6 @@
 """The audit log, its index and the trails' store on both databases."""
 
 import threading
-from concurrent.futures import Future
 from datetime import UTC, datetime
 
 from lakewarden.audit.chain import START, first_break
@@ -22,10 +21,8 @@ def test_two_servers_write_one_chain_and_index_it_once(url: str) -> None:
     migrate(first)
     stores = AuditStore(first, SEAL), AuditStore(second, SEAL)
     logs = [AuditLog(store) for store in stores]
-    waiting: list[Future[None]] = []
     record = cases()["S3 data event"] | {"userAgent": "a \0 zero, an é and \U0001f600"}
-    for number in range(300):
-        waiting.append(logs[number % 2].append({**record, "eventID": f"event {number}"}))
+    waiting = [logs[number % 2].append({**record, "eventID": f"event {number}"}) for number in range(300)]
     for one in waiting:
         one.result()
     for log in logs:
