@@ -13,12 +13,14 @@ from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.config import Config, ConfigError, DataDirectory, write_private
@@ -28,13 +30,22 @@ from lakewarden.guard import Guard, Operations
 from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
 from lakewarden.identity import sts
+from lakewarden.identity.account import AccountSettings
 from lakewarden.identity.credentials import CredentialResolver
 from lakewarden.identity.directory import Directory
+from lakewarden.identity.jwks import ProviderKeys
+from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
+from lakewarden.identity.messages import encoder
 from lakewarden.identity.model import AccessKey, User
+from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
+from lakewarden.identity.providers import Providers
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
+from lakewarden.identity.simulate import Simulator
 from lakewarden.identity.store import IdentityStore
+from lakewarden.identity.sts import TokenService
+from lakewarden.identity.web_identity import WebIdentities
 from lakewarden.kernel.errors import ServiceUnavailable
 from lakewarden.observe import CallLog, Metrics
 from lakewarden.permissions import api as permissions_api
@@ -78,6 +89,7 @@ class Server:
     scheduler: Scheduler
     engine: DuckDbEngine
     audit: AuditHalf
+    uses: LastUses
     threads: ThreadPoolExecutor
     presence: Presence
     databases: tuple[Database, ...]
@@ -88,6 +100,7 @@ class Server:
         self.engine.close()
         self.threads.shutdown()
         self.audit.close()
+        self.uses.close()
         self.presence.leave()
         for database in self.databases:
             database.close()
@@ -134,9 +147,9 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
         )
     user = identity.find(User, ADMINISTRATOR) or identity.create_user(ADMINISTRATOR)
     for left in identity.keys(user.name):
-        identity.delete_key(user.name, left.id)
+        identity.access_keys.delete(user.name, left.id)
     identity.attach(User, user.name, _ADMINISTRATOR_ACCESS)
-    key, secret = identity.create_key(user.name)
+    key, secret = identity.access_keys.create(user.name)
     arn = identity.arn(user)
     permissions.set_settings(None, Settings((arn,), {}))
     return arn, key, secret
@@ -155,7 +168,16 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     directory_of_people = Directory(identities, account)
     identity = IdentityService(identities, ring, account, now)
     resolver = CredentialResolver(directory_of_people, ring, account)
-    guard = Guard(PrincipalLayers(directory_of_people))
+    guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
+    uses = LastUses(identities)
+    providers = Providers(identities, account, now)
+    iam = identity_api.Iam(
+        identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+    )  # fmt: skip
+    tokens = TokenService(
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+    )
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
     storage.sweep()
@@ -167,8 +189,14 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
+    partitions = PartitionService(catalog_store, catalog, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region, audit.files.files)
+    vending = permissions.vending(
+        RegisteredRoleSessions(identity, directory_of_people, ring, PermissionStore(database), account),
+        AuditedDisclosures(audit.log, account),
+    )
+
+    lake = GovernedLake(catalog, partitions, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
     if alone:
@@ -196,11 +224,11 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     )
 
     services: dict[str, Operations] = {
-        "iam": identity_api.operations(identity),
-        "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
+        "iam": identity_api.operations(iam),
+        "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
-        "glue": catalog_api.operations(catalog, account, region),
-        "lakeformation": permissions_api.operations(permissions, account),
+        "glue": catalog_api.operations(catalog, partitions, account, region),
+        "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
         "cloudtrail": audit_api.operations(audit.handlers),
         "sagemaker": studio.operations,
@@ -209,14 +237,14 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     metrics = Metrics()
     threads = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="handler")
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
-    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
+    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads, uses.called)
     health = Health(recorder.ready)
     own_pages = pages(health, metrics, _metrics_token(directory))
     app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
     databases = (database, audit_database, index_database)
-    return Server(app, services, studio.apps, health, scheduler, engine, audit, threads, presence, databases)
+    return Server(app, services, studio.apps, health, scheduler, engine, audit, uses, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
