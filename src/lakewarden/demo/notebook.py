@@ -1,7 +1,7 @@
 """Runs the committed notebook as one scientist, in a real Jupyter kernel."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -42,7 +42,12 @@ def explore(environment: Mapping[str, str]) -> Exploration:
         client.execute(env=kernel_environment)
     except CellExecutionError as error:
         raise DemoError(f"the notebook failed:\n{error}") from error
-    report = _report(notebook)
+    return exploration_of(notebook.cells[-1].outputs)
+
+
+def exploration_of(outputs: Iterable[Mapping[str, Any]]) -> Exploration:
+    """What the outputs of the notebook's last cell report; raises :class:`DemoError` when they report nothing."""
+    report = _report(outputs)
     return Exploration(
         databases=tuple(report["databases"]),
         tables=tuple(report["tables"]),
@@ -53,8 +58,8 @@ def explore(environment: Mapping[str, str]) -> Exploration:
     )
 
 
-def _report(notebook: Any) -> Mapping[str, Any]:
-    for output in notebook.cells[-1].outputs:
+def _report(outputs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    for output in outputs:
         found: Mapping[str, Any] | None = output.get("data", {}).get("application/json")
         if found is not None:
             return found
