@@ -422,7 +422,7 @@ def test_vended_credentials_reach_one_prefix_and_only_for_whole_tables(house: Ho
         lambda: vended.list_objects_v2(Bucket=BUCKET, Prefix="visits2/"),
         lambda: vended.list_buckets(),
         lambda: house.client("glue", keys).get_tables(DatabaseName="clinic"),
-        lambda: house.client("sts", keys).assume_role(RoleArn=person.arn, RoleSessionName="x"),
+        lambda: house.client("sts", keys).assume_role(RoleArn=person.arn, RoleSessionName="again"),
         lambda: vended.put_object(Bucket=BUCKET, Key="visits/new.csv", Body=b"x"),
     )
     for attempt in attempts:
