@@ -192,7 +192,9 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     partitions = PartitionService(catalog_store, catalog, permissions, now)
 
     vending = permissions.vending(
-        RegisteredRoleSessions(identity, directory_of_people, ring, PermissionStore(database), account),
+        RegisteredRoleSessions(
+            identities, LinkedRoles(identities, now), directory_of_people, ring, PermissionStore(database), account
+        ),
         AuditedDisclosures(audit.log, account),
     )
 

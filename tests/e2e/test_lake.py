@@ -443,6 +443,14 @@ def test_vended_credentials_reach_one_prefix_and_only_for_whole_tables(house: Ho
         mine.get_temporary_glue_table_credentials(TableArn=arn)
 
 
+def test_the_location_s_role_follows_what_is_registered(house: House) -> None:
+    """The vending before this one made the service's own role; it is nobody else's to take."""
+    role = house.client("iam").get_role(RoleName="AWSServiceRoleForLakeFormationDataAccess")["Role"]
+    assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": "lakeformation.amazonaws.com"}
+    with refused("AccessDenied"):
+        house.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="thief")
+
+
 def test_a_registered_engine_gets_the_whole_truth_and_what_it_must_hide(house: House) -> None:
     lake, person = house.client("lakeformation"), house.person("registered")
     person.grant({"TableWithColumns": {**VISITS, "ColumnNames": ["id", "region"]}}, "SELECT")
