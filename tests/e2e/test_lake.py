@@ -359,6 +359,9 @@ def test_a_location_cannot_be_smuggled_in(house: House) -> None:
         given = table_input("mine", StorageDescriptor=storage, Parameters=parameters)
         with refused("AccessDenied"):
             mine.create_table(DatabaseName="clinic", TableInput=given)
+    no_bucket = table_input("mine", StorageDescriptor=storage, Parameters={"storage.location.template": "s3://l${dt}/"})
+    with refused("InvalidInput"):
+        mine.create_table(DatabaseName="clinic", TableInput=no_bucket)
     mine.create_table(DatabaseName="clinic", TableInput=table_input("mine", StorageDescriptor=storage))
     mine.create_partition(DatabaseName="clinic", TableName="mine", PartitionInput={"Values": ["a", "1"]})
     bad = {"Values": ["b", "1"], "StorageDescriptor": {**storage, "Location": f"s3://{BUCKET}/visits"}}

@@ -20,6 +20,7 @@ from lakewarden.engines.duckdb import confine
 
 MEMORY_BYTES = 1 << 30
 _SAMPLE_ROWS = 20_480
+_PLAIN = "uncompressed"
 _SYSTEM_READS = ["/dev/null", "/dev/urandom", "/proc/meminfo", "/proc/self", "/usr/share/zoneinfo", "/sys/fs/cgroup"]
 _AVRO = {"int": "int", "long": "bigint", "float": "float", "double": "double", "boolean": "boolean", "bytes": "binary"}
 _AVRO_LOGICAL = {"date": "date", "timestamp-millis": "timestamp", "timestamp-micros": "timestamp"}
@@ -50,21 +51,17 @@ def look(connection: duckdb.DuckDBPyConnection, path: str) -> Found:
             return _arrow("orc", pa.orc.ORCFile(path).schema)
         if head[:4] == b"Obj\x01":
             return _avro(path)
-        return _text(connection, path, head, compression or "none")
+        return _text(connection, path, head, compression or _PLAIN)
     except (duckdb.Error, pa.ArrowException, ValueError, EOFError, OSError, KeyError, RecursionError):
         return {"format": ""}
 
 
 def _text(connection: duckdb.DuckDBPyConnection, path: str, head: bytes, compression: str) -> Found:
-    begins = connection.execute(
-        "SELECT content FROM read_text(?)", [path]
-    ).fetchone() if compression == "none" and len(head) < 16 else None  # fmt: skip
-    text = str(begins[0]).encode() if begins else head
-    if compression != "none" or text.lstrip()[:1] in {b"{", b"["}:
+    if compression != _PLAIN or head.lstrip()[:1] in {b"{", b"["}:
         try:
             return _json(connection, path, compression)
         except duckdb.Error:
-            if compression == "none":
+            if compression == _PLAIN:
                 raise
     return _csv(connection, path, compression)
 
