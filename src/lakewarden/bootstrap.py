@@ -28,13 +28,22 @@ from lakewarden.guard import Guard, Operations
 from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
 from lakewarden.identity import sts
+from lakewarden.identity.account import AccountSettings
 from lakewarden.identity.credentials import CredentialResolver
 from lakewarden.identity.directory import Directory
+from lakewarden.identity.jwks import ProviderKeys
+from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
+from lakewarden.identity.messages import encoder
 from lakewarden.identity.model import AccessKey, User
+from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
+from lakewarden.identity.providers import Providers
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
+from lakewarden.identity.simulate import Simulator
 from lakewarden.identity.store import IdentityStore
+from lakewarden.identity.sts import TokenService
+from lakewarden.identity.web_identity import WebIdentities
 from lakewarden.kernel.errors import ServiceUnavailable
 from lakewarden.observe import CallLog, Metrics
 from lakewarden.permissions import api as permissions_api
@@ -78,6 +87,7 @@ class Server:
     scheduler: Scheduler
     engine: DuckDbEngine
     audit: AuditHalf
+    uses: LastUses
     threads: ThreadPoolExecutor
     presence: Presence
     databases: tuple[Database, ...]
@@ -88,6 +98,7 @@ class Server:
         self.engine.close()
         self.threads.shutdown()
         self.audit.close()
+        self.uses.close()
         self.presence.leave()
         for database in self.databases:
             database.close()
@@ -155,7 +166,16 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     directory_of_people = Directory(identities, account)
     identity = IdentityService(identities, ring, account, now)
     resolver = CredentialResolver(directory_of_people, ring, account)
-    guard = Guard(PrincipalLayers(directory_of_people))
+    guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
+    uses = LastUses(identities)
+    providers = Providers(identities, account, now)
+    iam = identity_api.Iam(
+        identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+    )  # fmt: skip
+    tokens = TokenService(
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+    )
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
     storage.sweep()
@@ -196,8 +216,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     )
 
     services: dict[str, Operations] = {
-        "iam": identity_api.operations(identity),
-        "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
+        "iam": identity_api.operations(iam),
+        "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
@@ -209,14 +229,16 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     metrics = Metrics()
     threads = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="handler")
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
-    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
+    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads, uses.called)
     health = Health(recorder.ready)
     own_pages = pages(health, metrics, _metrics_token(directory))
     app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
     databases = (database, audit_database, index_database)
-    return Server(app, services, studio.apps, health, scheduler, engine, audit, threads, presence, databases)
+    return Server(
+        app, services, studio.apps, health, scheduler, engine, audit, uses, threads, presence, databases
+    )
 
 
 def check(services: Mapping[str, Operations]) -> None:

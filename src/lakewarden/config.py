@@ -127,6 +127,11 @@ class DataDirectory:
         """Home directories of Studio's spaces, and what running notebooks need."""
         return self.root / "studio"
 
+    @property
+    def provider_keys(self) -> Path:
+        """JSON Web Key Sets of OpenID Connect issuers that the server cannot or must not ask (docs/identity.md)."""
+        return self.root / "oidc"
+
     def create(self) -> None:
         """Make the directory, closed to other users; what a killed ``init`` left in it is removed.
 

@@ -88,7 +88,7 @@ class CredentialResolver:
             arn = str(Arn("sts", "", self._account, f"federated-user/{name}"))
             return Principal(
                 PrincipalType.FEDERATED_USER, self._account, arn, f"{self._account}:{name}", user.name,
-                found.key_id, found.session, found.session.tags,
+                found.key_id, found.session, found.session.tags, iam(self._account, user.resource),
             )  # fmt: skip
         return Principal(
             PrincipalType.USER, self._account, iam(self._account, user.resource), user.id, user.name,

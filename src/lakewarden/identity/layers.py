@@ -1,5 +1,8 @@
 """The policies that apply to a principal right now: the identity side of the guard."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from lakewarden.identity.directory import Directory
 from lakewarden.identity.model import Role, User
 from lakewarden.kernel.call import Principal, PrincipalType
@@ -45,7 +48,11 @@ class PrincipalLayers:
     def _session(self, principal: Principal) -> tuple[CompiledPolicy, ...] | None:
         session = principal.session
         federated = principal.type is PrincipalType.FEDERATED_USER
-        if session is None or not (session.policies or session.policy_arns or federated):
+        if session is None:
+            return None
+        if principal.type is PrincipalType.USER:
+            return None if session.mfa else (_USER_SESSION,)
+        if not (session.policies or session.policy_arns or federated):
             return None
         inline = tuple(
             compile_policy(document, layer=Layer.SESSION, name="inline:session") for document in session.policies
@@ -53,4 +60,27 @@ class PrincipalLayers:
         managed = tuple(
             policy for arn in session.policy_arns if (policy := self._directory.managed(arn, Layer.SESSION)) is not None
         )
-        return inline + managed
+        return inline + managed + ((_FEDERATED_USER,) if federated else ())
+
+
+def _denying(document: Mapping[str, Any]) -> CompiledPolicy:
+    return compile_policy(document, layer=Layer.SESSION, name="limits of temporary credentials")
+
+
+# INVARIANT (no_escalation): temporary credentials of a user cannot make lasting ones
+# (IAM User Guide, "Compare AWS STS credentials").
+_FEDERATED_USER = _denying(
+    {
+        "Version": "2012-10-17",
+        "Statement": {"Effect": "Deny", "Action": ["iam:*", "sts:*"], "Resource": "*"},
+    }
+)
+_USER_SESSION = _denying(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": ["iam:*", "sts:GetFederationToken", "sts:GetSessionToken"], "Resource": "*"},
+        ],
+    }
+)

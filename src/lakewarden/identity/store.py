@@ -1,6 +1,6 @@
 """Where identities are kept: one row an entity, the entity itself as a JSON document."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,9 +17,17 @@ E = TypeVar("E", bound=Entity)
 _entities = sa.Table(
     "iam_entities",
     METADATA,
-    sa.Column("kind", sa.String(16), primary_key=True),
-    sa.Column("folded_name", sa.String(128), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("folded_name", sa.String(255), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
+)
+_last_used = sa.Table(
+    "iam_last_used",
+    METADATA,
+    sa.Column("subject", sa.String(32), primary_key=True),
+    sa.Column("at", sa.String(40), nullable=False),
+    sa.Column("region", sa.String(32), nullable=False),
+    sa.Column("service", sa.String(32), nullable=False),
 )
 _keys = sa.Table(
     "iam_access_keys",
@@ -28,6 +36,15 @@ _keys = sa.Table(
     sa.Column("folded_user", sa.String(64), nullable=False, index=True),
     sa.Column("document", sa.Text, nullable=False),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """A use of a credential; ``at`` is ISO 8601 UTC."""
+
+    at: str
+    region: str
+    service: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,31 @@ class Identities:
             sa.select(_entities.c.document).where(_entities.c.kind == kind.kind).order_by(_entities.c.folded_name)
         ).scalars()
         return [msgspec.json.decode(text, type=kind) for text in rows]
+
+    def count(self, kind: type[Entity]) -> int:
+        """How many there are of a kind."""
+        query = sa.select(sa.func.count()).select_from(_entities).where(_entities.c.kind == kind.kind)
+        return int(self.connection.execute(query).scalar_one())
+
+    def all_keys(self) -> Sequence[AccessKey]:
+        """Every access key, in order of age."""
+        rows = self.connection.execute(sa.select(_keys.c.document)).scalars()
+        return sorted((msgspec.json.decode(text, type=AccessKey) for text in rows), key=lambda key: key.created)
+
+    def last_used(self) -> dict[str, LastUse]:
+        """When keys, roles and passwords were last used, by key id, role id and user id."""
+        return {row[0]: LastUse(*row[1:]) for row in self.connection.execute(sa.select(_last_used))}
+
+    def put_last_used(self, uses: Mapping[str, LastUse]) -> None:
+        """Insert or replace."""
+        self.connection.execute(sa.delete(_last_used).where(_last_used.c.subject.in_(tuple(uses))))
+        self.connection.execute(
+            sa.insert(_last_used),
+            [
+                {"subject": subject, "at": use.at, "region": use.region, "service": use.service}
+                for subject, use in uses.items()
+            ],
+        )
 
     def members(self, group: str) -> list[User]:
         """The users in a group."""
@@ -109,6 +151,12 @@ class IdentityStore:
     def write(self) -> Iterator[Identities]:
         """A durable change; every cached principal is stale from its commit on."""
         with self._database.write(SCOPE) as connection:
+            yield Identities(connection)
+
+    @contextmanager
+    def note(self) -> Iterator[Identities]:
+        """A durable change of what no decision rests on (last uses): no cached principal becomes stale."""
+        with self._database.write() as connection:
             yield Identities(connection)
 
     def version(self) -> int:
