@@ -2,8 +2,6 @@
 
 import asyncio
 import hmac
-import secrets
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from lakewarden.dispatch import Dispatcher
 from lakewarden.health import Health
+from lakewarden.ids import new_uuid
 from lakewarden.kernel.errors import AwsError
 from lakewarden.observe import Metrics
 from lakewarden.studio.web import Site
@@ -132,7 +131,7 @@ def raw_request(scope: Scope, receive: Receive) -> RawRequest:
         headers=Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])),
         source_ip=client[0] if client else "",
         received_at=datetime.now(UTC),
-        request_id=str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)),
+        request_id=new_uuid(),
         body=_body(receive),
     )
 

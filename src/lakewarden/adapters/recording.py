@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import string
 import threading
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from lakewarden.audit.records import (
     with_accesses,
 )
 from lakewarden.guard import Operation
+from lakewarden.ids import new_uuid
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError, ServiceUnavailable
@@ -63,7 +63,7 @@ class AuditRecorder:
             bytes_in=_length(call.params) if call.service == "s3" and call.operation in _UPLOADS else None,
             bytes_out=_length(answer) if call.service == "s3" and call.operation == "GetObject" else None,
         )
-        record = call_record(call, shown, self._account, _event_id(), error)
+        record = call_record(call, shown, self._account, new_uuid(), error)
         await asyncio.wrap_future(self._log.append(record))
         effect = self._effects.get((call.service, call.operation))
         if effect is not None and error is None:
@@ -73,14 +73,14 @@ class AuditRecorder:
         """Record an attempt that never became a call. What the model calls secret is hidden here, too."""
         reading = attempt.operation.startswith(_READING)
         shown = Shown(reading, False, shown_input(attempt.service, attempt.operation, attempt.params, ()), {})
-        record = call_record(attempt, shown, self._account, _event_id(), error)
+        record = call_record(attempt, shown, self._account, new_uuid(), error)
         await asyncio.wrap_future(self._log.append(record))
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
         """One GetDataAccess record; durable when it returns. ``columns`` stand in the outcome's record, as at AWS."""
         suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
         session = f"AWSLF-00-AT-{self._account}-{suffix}"
-        record = data_access_record(call, self._account, _event_id(), str(uuid.uuid4()), session, query_id, governed)
+        record = data_access_record(call, self._account, new_uuid(), new_uuid(), session, query_id, governed)
         self._log.append(record).result()
         seen = accessed(governed, columns)
         with self._lock:
@@ -93,7 +93,7 @@ class AuditRecorder:
             accesses = self._accesses.pop(query_id, {})
         at = self._clock()
         merged = {**details, "tables": with_accesses(details.get("tables"), accesses)}
-        self._log.append(outcome_record(call, self._account, _event_id(), merged, at)).result()
+        self._log.append(outcome_record(call, self._account, new_uuid(), merged, at)).result()
 
 
 def _take_effect(effect: Effect, call: Call) -> None:
@@ -112,7 +112,3 @@ _UPLOADS = frozenset({"PutObject", "UploadPart"})
 def _length(members: Mapping[str, Any]) -> int | None:
     value = members.get("ContentLength")
     return value if isinstance(value, int) else None
-
-
-def _event_id() -> str:
-    return str(uuid.uuid4())

@@ -78,13 +78,14 @@ class IdentityService:
 
     def get(self, kind: type[E], name: str) -> E:
         """The entity; raises :class:`NoSuchEntity`."""
-        with self._store.read() as identities:
-            return require(identities, kind, name)
+        found = self.find(kind, name)
+        if found is None:
+            raise NoSuchEntity(f"The {TITLES[kind]} with name {name} cannot be found.")
+        return found
 
     def find(self, kind: type[E], name: str) -> E | None:
         """The entity, or None."""
-        with self._store.read() as identities:
-            return identities.get(kind, name)
+        return self._store.current().get(kind, name)
 
     def all(self, kind: type[E], path_prefix: str = "/") -> list[E]:
         """Every entity of a kind below a path, by name."""

@@ -1,9 +1,9 @@
 """Where identities are kept: one row an entity, the entity itself as a JSON document."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from lakewarden.state import METADATA, Database
 
 SCOPE = "identity"
 E = TypeVar("E", bound=Entity)
+T = TypeVar("T")
 
 _entities = sa.Table(
     "iam_entities",
@@ -135,11 +136,65 @@ class Identities:
         self.connection.execute(sa.delete(_keys).where(_keys.c.id == key_id))
 
 
+class Current:
+    """The identities as they stand at one version of the store, each loaded when it is first asked for.
+
+    Whoever asks several things for one decision asks one ``Current``. Values are immutable and shared by threads.
+    """
+
+    __slots__ = ("_store", "_values", "version")
+
+    def __init__(self, store: "IdentityStore", version: int) -> None:
+        self._store = store
+        self._values: dict[tuple[object, str], object] = {}
+        self.version = version
+
+    def get(self, kind: type[E], name: str) -> E | None:
+        """The entity of that name, or None."""
+        return self.remember(kind, name.lower(), lambda: self._load(kind, name))
+
+    def key(self, key_id: str) -> AccessKey | None:
+        """The access key of that id, or None."""
+        return self.remember("key", key_id, lambda: self._load_key(key_id))
+
+    def remember(self, kind: object, name: str, load: Callable[[], T]) -> T:
+        """What ``load`` made of these identities when it was first asked for."""
+        found = self._values.get((kind, name), _ABSENT)
+        if found is _ABSENT:
+            # A write in between leaves a newer value under an older version, and the version is compared again
+            # before anybody else uses it.
+            found = load()
+            if len(self._values) >= _MOST_REMEMBERED:  # names that callers invent are remembered as absent, too
+                self._values.clear()
+            self._values[kind, name] = found
+        return cast("T", found)
+
+    def _load(self, kind: type[E], name: str) -> E | None:
+        with self._store.read() as identities:
+            return identities.get(kind, name)
+
+    def _load_key(self, key_id: str) -> AccessKey | None:
+        with self._store.read() as identities:
+            return identities.key(key_id)
+
+
 class IdentityStore:
     """Transactions over the identities."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._current = Current(self, -1)
+
+    def current(self) -> Current:
+        """The identities in force.
+
+        INVARIANT (revocation_is_immediate): the version is compared on every question.
+        """
+        version = self._database.version(SCOPE)
+        held = self._current
+        if held.version != version:
+            self._current = held = Current(self, version)
+        return held
 
     @contextmanager
     def read(self) -> Iterator[Identities]:
@@ -159,6 +214,6 @@ class IdentityStore:
         with self._database.write() as connection:
             yield Identities(connection)
 
-    def version(self) -> int:
-        """Moves with every write."""
-        return self._database.version(SCOPE)
+
+_ABSENT = object()
+_MOST_REMEMBERED = 100_000
