@@ -145,7 +145,7 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
         )
     user = identity.find(User, ADMINISTRATOR) or identity.create_user(ADMINISTRATOR)
     for left in identity.keys(user.name):
-        identity.delete_key(user.name, left.id)
+        identity.access_keys.delete(user.name, left.id)
     identity.attach(User, user.name, _ADMINISTRATOR_ACCESS)
     key, secret = identity.create_key(user.name)
     arn = identity.arn(user)
@@ -236,9 +236,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
     databases = (database, audit_database, index_database)
-    return Server(
-        app, services, studio.apps, health, scheduler, engine, audit, uses, threads, presence, databases
-    )
+    return Server(app, services, studio.apps, health, scheduler, engine, audit, uses, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:

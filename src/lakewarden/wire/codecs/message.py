@@ -15,7 +15,8 @@ from lakewarden.wire.request import Headers
 class Incoming:
     """A routed request: ``labels`` come from the path, ``query`` from the query string, both decoded.
 
-    ``body`` is complete; it is empty where the operation's payload streams. ``form`` are its fields, where they were read already.
+    ``body`` is complete; it is empty where the operation's payload streams.
+    ``form`` are its fields, where they were read already.
     """
 
     headers: Headers
