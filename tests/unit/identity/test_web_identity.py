@@ -115,7 +115,9 @@ def test_times_and_audiences_are_checked(site: Site) -> None:
 
 
 def test_the_trust_policy_decides_by_the_claims(house: House) -> None:
-    site = Site(house, Condition={"StringEquals": {"id.example:sub": "ann"}, "StringLike": {"id.example:aud": "other*"}})
+    site = Site(
+        house, Condition={"StringEquals": {"id.example:sub": "ann"}, "StringLike": {"id.example:aud": "other*"}}
+    )
     with pytest.raises(AccessDenied):
         site.assume(site.issuer.token(**site.claims()))
     house.service.set_trust(
