@@ -9,6 +9,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 from lakewarden.demo.errors import DemoError
 
@@ -34,7 +35,9 @@ def explore(environment: Mapping[str, str]) -> Exploration:
     notebook = nbformat.reads(source, as_version=4)
     # The kernel gets the scientist's credentials and nothing of the administrator's environment.
     kernel_environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | dict(environment)
-    client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3")
+    # The kernel is spoken to over sockets in the file system, which no other user can open.
+    config = Config(KernelManager={"transport": "ipc"})
+    client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3", config=config)
     try:
         client.execute(env=kernel_environment)
     except CellExecutionError as error:
