@@ -11,10 +11,11 @@ from lakewarden.kernel.call import Principal, PrincipalType
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AccessDenied, AwsError, ServiceUnavailable
 from lakewarden.studio import pages
-from lakewarden.studio.apps import Apps, Live
+from lakewarden.studio.apps import Apps
 from lakewarden.studio.door import Receive, Scope, Send
 from lakewarden.studio.errors import PageRefused, TrustRefused
 from lakewarden.studio.headers import COOKIE, cookie_of, first
+from lakewarden.studio.live import Live
 from lakewarden.studio.model import FAILED, JUPYTERLAB, PRIVATE, App, Signer, Space, Token
 from lakewarden.studio.names import is_domain_id, is_name
 from lakewarden.studio.ports import Calls, Trail
