@@ -16,9 +16,9 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
+from tests.conformance.seaweed import seaweed
 
 from bench._server import running
-from tests.conformance.seaweed import seaweed
 
 SIZE = 256 * 1024 * 1024
 SMALL = 4096
@@ -53,17 +53,17 @@ def run() -> list[tuple[str, float, str]]:
         for name in puts:
             rows.append((f"256 MB PUT, {name}", statistics.median(puts[name]), "GB/s"))
             rows.append((f"256 MB GET, {name}", statistics.median(gets[name]), "GB/s"))
-        rows.append(("256 MB PUT against plain write", statistics.median(puts["Lakewarden"]) / statistics.median(plain), "x"))
+        rows.append(
+            ("256 MB PUT against plain write", statistics.median(puts["Lakewarden"]) / statistics.median(plain), "x")
+        )
         for name, (endpoint, credentials) in (("Lakewarden", ours), ("SeaweedFS", theirs)):
             rates = [asyncio.run(_rate(endpoint, credentials)) for _ in range(3)]
             rows.append((f"4 KB GET signed, {name}", statistics.median(rates), "calls/s"))
-        if hasattr(os, "sched_getaffinity"):
-            cores = os.sched_getaffinity(server.pid)
-            os.sched_setaffinity(server.pid, {min(cores)})
-            for thread in os.listdir(f"/proc/{server.pid}/task"):
-                os.sched_setaffinity(int(thread), {min(cores)})
-            rates = [asyncio.run(_rate(*ours)) for _ in range(3)]
-            rows.append(("4 KB GET signed and audited on one core, Lakewarden", statistics.median(rates), "calls/s"))
+        core = min(os.sched_getaffinity(server.pid))
+        for thread in Path(f"/proc/{server.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
+        rates = [asyncio.run(_rate(*ours)) for _ in range(3)]
+        rows.append(("4 KB GET signed and audited on one core, Lakewarden", statistics.median(rates), "calls/s"))
         status = Path(f"/proc/{server.pid}/status").read_text()
         peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
         rows.append(("peak memory after all of it, Lakewarden", peak / 1024, "MiB"))
@@ -89,7 +89,7 @@ def _timed(action: Callable[[], None]) -> float:
 
 
 class _Unsigned(S3SigV4Auth):  # type: ignore[misc]
-    def payload(self, request: AWSRequest) -> str:
+    def payload(self, request: AWSRequest) -> str:  # noqa: ARG002 - botocore's signature
         return "UNSIGNED-PAYLOAD"
 
 

@@ -171,8 +171,7 @@ class StorageService:
 
     def find(self, bucket: str, key: str) -> StoredObject | None:
         """The object, or None."""
-        with self._store.read() as index:
-            return index.get(bucket, key)
+        return self._store.find(bucket, key)
 
     def parts_of(self, stored: StoredObject) -> Sequence[Part]:
         """The parts that it was uploaded in; none of an object that was put whole."""
