@@ -4,8 +4,8 @@ import json
 import os
 import sys
 
-import polars
-import s3fs
+import polars  # type: ignore[import-not-found]
+import s3fs  # type: ignore[import-not-found]
 
 
 def main(bucket: str) -> dict[str, object]:
