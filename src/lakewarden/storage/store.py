@@ -99,11 +99,11 @@ class Index:
             self.connection.execute(sa.delete(OBJECTS).where(*where))
             self.release(blob)
 
-    def scan(self, bucket: str, prefix: bytes, start: bytes, limit: int) -> list[StoredObject]:
-        """Objects whose key begins with ``prefix`` and is at least ``start``, in key order."""
+    def scan(self, bucket: str, prefix: bytes, after: bytes, limit: int, start: bytes = b"") -> list[StoredObject]:
+        """Objects whose key begins with ``prefix``, is greater than ``after`` and at least ``start``, in key order."""
         query = (
             sa.select(*FACTS)
-            .where(OBJECTS.c.bucket == bucket, OBJECTS.c.key >= max(prefix, start))
+            .where(OBJECTS.c.bucket == bucket, OBJECTS.c.key > after, OBJECTS.c.key >= max(prefix, start))
             .order_by(OBJECTS.c.key)
             .limit(limit)
         )
