@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Principal, PrincipalType
 from lakewarden.kernel.decision import Layer
-from lakewarden.policy import Layers, PolicyKind, Request, compile_policy, decide
+from lakewarden.policy import Layers, PolicyKind, Request, compile_policy, context_of, decide
 from lakewarden.storage.scoped import Place, Verbs, session_policy
 
 EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -19,7 +19,8 @@ WORDS = st.text("ab/*?${}:.ü ", max_size=6)
 
 def allowed(document: str, action: str, resource: str, **context: str) -> bool:
     session = compile_policy(document, layer=Layer.SESSION, name="session", kind=PolicyKind.IDENTITY)
-    request = Request(PRINCIPAL, action, resource, {key.replace("_", ":"): value for key, value in context.items()})
+    facts = context_of({key.replace("_", ":"): value for key, value in context.items()})
+    request = Request(PRINCIPAL, action, resource, facts)
     return decide(request, Layers(identity=(IDENTITY,), session=(session,))).allowed
 
 
