@@ -17,6 +17,7 @@ from lakewarden import lock
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.anchors import Anchors
@@ -48,10 +49,12 @@ from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.query import api as query_api
+from lakewarden.query.prepared import PreparedStatements
 from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
+from lakewarden.query.workgroups import WorkGroups
 from lakewarden.state import AUDIT, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
@@ -170,23 +173,19 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
 
     lake = GovernedLake(catalog, storage, guard, account, region)
     results = OwnedResults(storage, guard, account, region)
+    warehouse = GovernedWarehouse(catalog, permissions, storage, guard, account, region)
     limits = Limits()
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
     engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits)
-    scheduler = Scheduler(limits.workers)
-    runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
+    # Two threads more than workers: DDL and SHOW need no worker and shall not wait for one.
+    scheduler = Scheduler(limits.workers + 2, max(1, limits.workers - 1))
+    query_store = QueryStore(database, presence)
+    groups = WorkGroups(query_store, account, region, now)
+    prepared = PreparedStatements(query_store, guard, account, region, now)
+    runner = Runner(lake, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
     queries = QueryService(
-        QueryStore(database, presence),
-        runner,
-        results,
-        recorder,
-        guard,
-        scheduler,
-        resolver.still_valid,
-        account,
-        region,
-        now,
+        query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
     )
     queries.recover()
 
@@ -196,7 +195,7 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
-        "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
+        "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
         "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
     }
     check(services)

@@ -64,6 +64,17 @@ def executed_name(text: str) -> str:
     return tokens[0].text.lower() if tokens else ""
 
 
+_CHANGING = (
+    exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentUser, exp.Localtime,
+    exp.Localtimestamp, exp.TableSample,
+)  # fmt: skip
+
+
+def is_repeatable(query: Select) -> bool:
+    """Whether the same query over the same data always answers the same."""
+    return not any(True for _ in query.tree.find_all(*_CHANGING, exp.Anonymous))
+
+
 def _blanked(text: str, first: str, start: int) -> str:
     """``text`` without its first word: sqlglot's tokenizer swallows whatever follows some first words (SHOW)."""
     return text[:start] + " " * len(first) + text[start + len(first) :]

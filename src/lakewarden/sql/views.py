@@ -38,7 +38,8 @@ class InvalidView(SqlError):
 class Relation:
     """What a name stands for: a query, the database that its own names are in, and the columns that may be seen."""
 
-    query: exp.Query
+    query: Select
+    text: str
     database: str
     columns: tuple[str, ...]
 
@@ -75,7 +76,7 @@ def relation(view: Table, columns: tuple[str, ...]) -> Relation:
     found = parse(text, database)
     if not isinstance(found, Select):
         raise ValueError("a view that is no query")
-    return Relation(found.tree, database, columns)
+    return Relation(found, text, database, columns)
 
 
 def expanded(query: Select, relations: Mapping[tuple[str, str], Relation], text: str, database: str) -> Select:
@@ -102,7 +103,7 @@ def _replace(table: exp.Table, found: Relation) -> None:
     odd = [key for key, value in table.args.items() if value and key not in {"this", "db", "catalog", "alias", "joins"}]
     if odd:
         raise Unsupported(f"{odd[0].upper()} of a view")
-    inner = found.query.copy()
+    inner = found.query.tree.copy()
     for one in inner.find_all(exp.Table):
         # Names of the view mean its own database, wherever it is used, and never a WITH name around it.
         if not one.db and not isinstance(one.this, exp.Func) and not is_cte(one):
@@ -152,7 +153,7 @@ def listing(name: str, rows: Sequence[tuple[Value, ...]]) -> Relation:
     )
     if not rows:
         query = query.where(exp.false())
-    return Relation(query, INFORMATION_SCHEMA, columns)
+    return Relation(Select(query, ()), "", INFORMATION_SCHEMA, columns)
 
 
 def _typed(value: Value, column: str) -> exp.Expression:

@@ -18,11 +18,15 @@ import msgspec
 import pyarrow as pa
 
 from lakewarden.engines.duckdb.failures import failure
-from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
+from lakewarden.engines.duckdb.outputs import written_files
+from lakewarden.engines.duckdb.protocol import LENGTH, OutputRequest, Reply, Request, Settings
 from lakewarden.engines.duckdb.scans import scan_request
 from lakewarden.engines.duckdb.values import result_column
 from lakewarden.query.errors import QueryCancelled, QueryFailed
-from lakewarden.query.ports import EngineResult, Scan
+from lakewarden.query.ports import EngineResult, OutputFormat, Scan, Written
+from lakewarden.sql.errors import SqlError
+from lakewarden.sql.hive_types import duckdb_type
+from lakewarden.sql.result_types import hive_type
 
 _POLL_SECONDS = 0.1
 
@@ -31,7 +35,7 @@ _POLL_SECONDS = 0.1
 class Limits:
     """Per worker: bytes of memory, threads. ``workers`` queries run at once."""
 
-    workers: int = 2
+    workers: int = 3
     memory_bytes: int = 4 << 30
     threads: int = 2
 
@@ -65,27 +69,53 @@ class DuckDbEngine:
         """Run a planned statement over its scans; raises QueryFailed or QueryCancelled."""
         return self._run(sql, scans, cancelled)
 
+    def describe(self, sql: str, scans: Sequence[Scan], cancelled: Event) -> tuple[str, ...]:
+        """The Hive types of a planned statement's columns; raises QueryFailed or QueryCancelled."""
+        request = _request(sql, scans, describe=True)
+        with self._asked(request, cancelled) as (worker, reply):
+            worker.finished = True
+            return tuple(_hive_type(kind) for kind in reply.types)
+
+    @contextmanager
+    def write(self, sql: str, scans: Sequence[Scan], output: OutputFormat, cancelled: Event) -> Iterator[Written]:
+        """Run a planned statement into files of the worker's own folder; raises QueryFailed or QueryCancelled."""
+        with self._worker(cancelled) as worker:
+            folder = worker.folder()
+            try:
+                reply = worker.ask(_request(sql, scans, output=_output_request(output, folder)), cancelled)
+                worker.finished = True
+                if reply.error:
+                    raise failure(reply)
+                with written_files(folder, output) as files:
+                    yield Written(reply.rows, files)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
     @contextmanager
     def _run(self, sql: str, scans: Sequence[Scan], cancelled: Event) -> Iterator[EngineResult]:
-        request = Request(
-            sql=sql,
-            scans=tuple(scan_request(scan) for scan in scans),
-            paths=tuple(file.path for scan in scans for file in scan.files),
-        )
-        worker = self._take(cancelled)
-        good = False
-        try:
-            reply = worker.ask(request, cancelled)
-            if reply.error:
-                good = True
-                raise failure(reply)
+        with self._asked(_request(sql, scans), cancelled) as (worker, reply):
             columns = tuple(result_column(f"c{number}", kind) for number, kind in enumerate(reply.types))
             yield EngineResult(columns, worker.batches(cancelled))
-            good = worker.finished
+
+    @contextmanager
+    def _asked(self, request: Request, cancelled: Event) -> "Iterator[tuple[_Worker, Reply]]":
+        with self._worker(cancelled) as worker:
+            reply = worker.ask(request, cancelled)
+            if reply.error:
+                worker.finished = True
+                raise failure(reply)
+            yield worker, reply
+
+    @contextmanager
+    def _worker(self, cancelled: Event) -> "Iterator[_Worker]":
+        """A worker for one query; one that has not finished it is replaced."""
+        worker = self._take(cancelled)
+        try:
+            yield worker
         except WorkerLost as error:
             raise QueryFailed("GENERIC_INTERNAL_ERROR: The engine stopped while it ran the query", 1, 401) from error
         finally:
-            self._give_back(worker, good=good)
+            self._give_back(worker, good=worker.finished)
 
     def close(self) -> None:
         """End every idle worker."""
@@ -117,6 +147,37 @@ class DuckDbEngine:
         return _Worker(Settings(self._limits.memory_bytes, self._limits.threads, str(spill), str(self._objects)), spill)
 
 
+def _request(
+    sql: str, scans: Sequence[Scan], *, describe: bool = False, output: OutputRequest | None = None
+) -> Request:
+    return Request(
+        sql=sql,
+        scans=tuple(scan_request(scan) for scan in scans),
+        paths=tuple(file.path for scan in scans for file in scan.files),
+        describe=describe,
+        output=output,
+    )
+
+
+def _output_request(output: OutputFormat, folder: Path) -> OutputRequest:
+    return OutputRequest(
+        str(folder),
+        output.format,
+        output.compression,
+        tuple(column.name for column in output.columns),
+        tuple(duckdb_type(column.type) for column in output.columns),
+        output.partitioned,
+        output.delimiter,
+    )
+
+
+def _hive_type(kind: str) -> str:
+    try:
+        return hive_type(kind)
+    except SqlError:
+        return ""
+
+
 class _Worker:
     """One process and its pipes. Used by one query at a time."""
 
@@ -146,6 +207,10 @@ class _Worker:
         self.finished = False
         self._send(msgspec.msgpack.encode(request))
         return msgspec.msgpack.decode(self._message(cancelled), type=Reply)
+
+    def folder(self) -> Path:
+        """A new folder that the worker may write to."""
+        return Path(tempfile.mkdtemp(prefix="out-", dir=self._spill))
 
     def batches(self, cancelled: Event) -> Iterator[pa.RecordBatch]:
         while body := self._message(cancelled):

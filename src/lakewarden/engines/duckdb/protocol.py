@@ -15,12 +15,29 @@ class ScanRequest(msgspec.Struct, frozen=True):
     barrier: bool
 
 
+class OutputRequest(msgspec.Struct, frozen=True):
+    """Files to write into ``folder``: names and DuckDB types of the columns, the last ``partitioned`` being keys."""
+
+    folder: str
+    format: str
+    compression: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    partitioned: int
+    delimiter: str
+
+
 class Request(msgspec.Struct, frozen=True):
-    """A query: the statement, its relations, and every path that the instance may open."""
+    """A query: the statement, its relations, and every path that the instance may open.
+
+    With ``describe`` only its types are asked for; with ``output`` it goes into files.
+    """
 
     sql: str
     scans: tuple[ScanRequest, ...]
     paths: tuple[str, ...]
+    describe: bool = False
+    output: OutputRequest | None = None
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -29,6 +46,7 @@ class Reply(msgspec.Struct, frozen=True):
     types: tuple[str, ...] = ()
     error: str = ""
     message: str = ""
+    rows: int = 0
 
 
 class Settings(msgspec.Struct, frozen=True):
