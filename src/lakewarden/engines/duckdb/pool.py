@@ -20,6 +20,7 @@ import pyarrow as pa
 from lakewarden.engines.duckdb.failures import failure
 from lakewarden.engines.duckdb.outputs import written_files
 from lakewarden.engines.duckdb.protocol import LENGTH, OutputRequest, Reply, Request, Settings
+from lakewarden.engines.duckdb.readers import lenient_parquet, sources_of
 from lakewarden.engines.duckdb.scans import scan_request
 from lakewarden.engines.duckdb.values import result_column
 from lakewarden.query.errors import QueryCancelled, QueryFailed
@@ -156,6 +157,8 @@ def _request(
         paths=tuple(file.path for scan in scans for file in scan.files),
         describe=describe,
         output=output,
+        sources=tuple(source for scan in scans for source in sources_of(scan)),
+        lenient={read: instead for scan in scans for read, instead in lenient_parquet(scan).items()},
     )
 
 

@@ -15,6 +15,16 @@ class ScanRequest(msgspec.Struct, frozen=True):
     barrier: bool
 
 
+class SourceRequest(msgspec.Struct, frozen=True):
+    """A relation over files that the worker reads by itself: ORC, AVRO or JSON, with the table's columns and types."""
+
+    name: str
+    format: str
+    paths: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    options: dict[str, str]
+
+
 class OutputRequest(msgspec.Struct, frozen=True):
     """Files to write into ``folder``: names and DuckDB types of the columns, the last ``partitioned`` being keys."""
 
@@ -30,7 +40,8 @@ class OutputRequest(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, frozen=True):
     """A query: the statement, its relations, and every path that the instance may open.
 
-    With ``describe`` only its types are asked for; with ``output`` it goes into files.
+    With ``describe`` only its types are asked for; with ``output`` it goes into files. ``lenient`` are texts within the
+    relations, and what to put in their place where a column is in no file.
     """
 
     sql: str
@@ -38,6 +49,8 @@ class Request(msgspec.Struct, frozen=True):
     paths: tuple[str, ...]
     describe: bool = False
     output: OutputRequest | None = None
+    sources: tuple[SourceRequest, ...] = ()
+    lenient: dict[str, str] = {}
 
 
 class Reply(msgspec.Struct, frozen=True):

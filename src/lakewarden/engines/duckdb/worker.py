@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lakewarden.engines.duckdb import confine, writing
+from lakewarden.engines.duckdb import confine, reading, writing
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
 from lakewarden.engines.duckdb.values import JAVA_DOUBLE, java_double, text_sql
 
@@ -87,9 +87,7 @@ def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...], folder:
 def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> None:
     try:
         _lock(connection, request.paths, request.output.folder if request.output is not None else "")
-        for scan in request.scans:
-            kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
-            connection.execute(f'CREATE {kind} "{scan.relation}" AS {scan.select}')
+        reading.prepare(connection, request)
         described = connection.execute(f"DESCRIBE {request.sql}").fetchall()
         types = tuple(str(row[1]) for row in described)
         if request.describe or request.output is not None:
@@ -102,7 +100,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
         batches = iter(reader)
         first = next(batches, None)
-    except duckdb.Error as error:
+    except (duckdb.Error, reading.BadFile, pa.ArrowException) as error:
         _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
         return
     _send(sink, msgspec.msgpack.encode(Reply(types=types)))

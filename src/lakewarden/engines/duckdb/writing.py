@@ -26,6 +26,8 @@ def write(connection: duckdb.DuckDBPyConnection, sql: str, output: OutputRequest
     select = f"SELECT {items} FROM ({sql}) AS q({', '.join(names)})"  # noqa: S608 - the gate has passed it
     if output.format in {"ORC", "AVRO"}:
         return _write_arrow(connection, select, output)
+    if output.format == "JSON" and output.partitioned:
+        return _write_json_partitions(connection, select, output)
     options = [*_OPTIONS[output.format](output)]
     target = Path(output.folder) / "part"
     if output.partitioned:
@@ -56,6 +58,28 @@ _OPTIONS: Mapping[str, Callable[[OutputRequest], list[str]]] = {
     "JSON": _json,
     "TEXTFILE": _textfile,
 }
+
+
+def _write_json_partitions(connection: duckdb.DuckDBPyConnection, select: str, output: OutputRequest) -> int:
+    """DuckDB partitions no JSON: the rows once into a table, then each partition by itself."""
+    connection.execute(f"CREATE TEMP TABLE json_rows AS {select}")
+    width = len(output.names) - output.partitioned
+    keys = [identifier(name) for name in output.names[width:]]
+    items = ", ".join(identifier(name) for name in output.names[:width])
+    texts = ", ".join(f"CAST({key} AS VARCHAR)" for key in keys)
+    rows = 0
+    for values in connection.execute(f"SELECT DISTINCT {texts} FROM json_rows").fetchall():  # noqa: S608
+        wanted = " AND ".join(
+            f"CAST({key} AS VARCHAR) IS NOT DISTINCT FROM {'NULL' if value is None else text(value)}"
+            for key, value in zip(keys, values, strict=True)
+        )
+        folder = _folder(output, tuple(NO_PARTITION if value is None else value for value in values))
+        part = f"SELECT {items} FROM json_rows WHERE {wanted}"  # noqa: S608 - names are quoted
+        done = connection.execute(
+            f"COPY ({part}) TO {text(str(folder / 'data'))} ({', '.join(_json(output))})"
+        ).fetchone()
+        rows += int(done[0]) if done is not None else 0
+    return rows
 
 
 def _write_arrow(connection: duckdb.DuckDBPyConnection, select: str, output: OutputRequest) -> int:
