@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from lakewarden import sql
 from lakewarden.kernel.call import Call
-from lakewarden.kernel.lake import AccessMode, GovernedTable
+from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable
 from lakewarden.query.errors import QueryCancelled
 from lakewarden.query.model import Execution
 from lakewarden.query.ports import AccessAudit, Lake, Scan
 from lakewarden.query.progress import Progress
-from lakewarden.sql import model, views
+from lakewarden.sql import model, pruning, views
 from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
 from lakewarden.sql.result_types import trino_type
 
@@ -134,10 +134,11 @@ class Reader:
         for view in read.views:
             self._record(call, execution, view, view.access.columns, progress)
         found = []
+        wanted = pruning.conditions(read.plan)
         for planned in read.plan.scans:
             # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
             self._record(call, execution, planned.governed, [column.name for column in planned.columns], progress)
-            files = tuple(self._lake.files(planned.governed.table))
+            files = _pruned(self._lake.files(planned.governed.table), planned, wanted.get(planned.relation, ()))
             found.append(Scan(planned, files))
             progress.scanned_bytes += sum(file.size for file in files)
         if execution.cutoff_bytes and progress.scanned_bytes > execution.cutoff_bytes:
@@ -156,6 +157,16 @@ class Reader:
                 "because": list(governed.access.because),
             }
         )
+
+
+def _pruned(files: Sequence[DataFile], planned: model.PlannedScan, wanted: pruning.Conditions) -> tuple[DataFile, ...]:
+    """The files of the partitions that the query can need."""
+    keys = planned.governed.table.partition_keys
+    needed: dict[tuple[str, ...], bool] = {}
+    for file in files:
+        if file.partition not in needed:
+            needed[file.partition] = pruning.needed(file.partition, keys, wanted)
+    return tuple(file for file in files if needed[file.partition])
 
 
 def _listed(name: str, governed: GovernedTable) -> Sequence[tuple[views.Value, ...]]:
