@@ -174,7 +174,7 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     lake = GovernedLake(catalog, storage, guard, account, region)
     results = OwnedResults(storage, guard, account, region)
     warehouse = GovernedWarehouse(catalog, permissions, storage, guard, account, region)
-    limits = Limits()
+    limits = Limits.of_this_machine()
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
     engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits)

@@ -9,7 +9,7 @@ import warnings
 
 warnings.simplefilter("ignore")
 
-import awswrangler as wr  # noqa: E402 - warnings of its imports are not ours
+import awswrangler as wr  # type: ignore[import-not-found]  # noqa: E402 - warnings of its imports are not ours
 import boto3  # noqa: E402
 
 database, table, staging = sys.argv[1:4]
@@ -17,7 +17,7 @@ endpoint = boto3.client("s3").meta.endpoint_url
 for service in ("athena", "s3", "glue", "sts", "lakeformation"):
     setattr(wr.config, f"{service}_endpoint_url", endpoint)
 sql = f"SELECT * FROM \"{table}\" WHERE arm = 'b'"
-found = {}
+found: dict[str, object] = {}
 for way, options in {
     "ctas": {"ctas_approach": True},
     "unload": {"ctas_approach": False, "unload_approach": True},

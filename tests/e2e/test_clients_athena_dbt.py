@@ -29,7 +29,8 @@ seed-paths: [seeds]
 flags: {send_anonymous_usage_stats: false}
 """
 DBT_MODELS = {
-    "models/as_table.sql": "{{ config(materialized='table') }} select arm, count(*) as n from {{ source('raw', 'TABLE') }} group by 1",
+    "models/as_table.sql": "{{ config(materialized='table') }} "
+    "select arm, count(*) as n from {{ source('raw', 'TABLE') }} group by 1",
     "models/as_view.sql": "select arm, n from {{ ref('as_table') }} where n > 0",
     "models/by_day.sql": "{{ config(materialized='incremental', incremental_strategy='append', partitioned_by=['day']) }} "
     "select n, cast('2020-01-01' as date) as day from {{ ref('as_table') }}",

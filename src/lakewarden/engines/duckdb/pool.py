@@ -8,14 +8,17 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import Self
 
 import msgspec
 import pyarrow as pa
+import structlog
 
 from lakewarden.engines.duckdb.failures import failure
 from lakewarden.engines.duckdb.outputs import written_files
@@ -29,16 +32,27 @@ from lakewarden.sql.errors import SqlError
 from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.sql.result_types import hive_type
 
+_log = structlog.get_logger("lakewarden.engines")
 _POLL_SECONDS = 0.1
+_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Per worker: bytes of memory, threads. ``workers`` queries run at once."""
+    """Per worker: bytes of memory, threads, seconds of one query. ``workers`` queries run at once."""
 
     workers: int = 3
     memory_bytes: int = 4 << 30
     threads: int = 2
+    seconds: float = 1800.0
+
+    @classmethod
+    def of_this_machine(cls) -> Self:
+        """One worker more than processors, so that long queries leave one; six tenths of the memory for them all."""
+        processors = os.cpu_count() or 1
+        workers = max(3, processors + 1)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 6 // 10
+        return cls(workers, max(512 << 20, memory // workers), processors)
 
 
 class WorkerLost(Exception):
@@ -52,7 +66,8 @@ class DuckDbEngine:
         self._objects = objects
         self._spill = spill
         self._limits = limits
-        self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        # None stands for a worker that could not be started; whoever takes it tries again.
+        self._idle: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
         self._closed = False
         shutil.rmtree(spill, ignore_errors=True)
         spill.mkdir(mode=0o700, parents=True)
@@ -62,7 +77,7 @@ class DuckDbEngine:
     @property
     def confined(self) -> bool:
         """Whether the operating system confines the workers (Landlock)."""
-        worker = self._idle.get()
+        worker = self._take(Event())
         self._idle.put(worker)
         return worker.confined()
 
@@ -123,17 +138,26 @@ class DuckDbEngine:
         self._closed = True
         while True:
             try:
-                self._idle.get_nowait().kill()
+                worker = self._idle.get_nowait()
             except queue.Empty:
                 return
+            if worker is not None:
+                worker.kill()
 
     def _take(self, cancelled: Event) -> "_Worker":
         while True:
+            if cancelled.is_set():
+                raise QueryCancelled
             try:
-                return self._idle.get(timeout=_POLL_SECONDS)
+                worker = self._idle.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                if cancelled.is_set():
-                    raise QueryCancelled from None
+                continue
+            if worker is None:
+                worker = self._start()
+            if worker is not None:
+                return worker
+            self._idle.put(None)
+            raise QueryFailed("GENERIC_INTERNAL_ERROR: The engine cannot be started", 1, 401)
 
     def _give_back(self, worker: "_Worker", *, good: bool) -> None:
         if good and not self._closed:
@@ -143,9 +167,16 @@ class DuckDbEngine:
         if not self._closed:
             self._idle.put(self._start())
 
-    def _start(self) -> "_Worker":
-        spill = Path(tempfile.mkdtemp(dir=self._spill))
-        return _Worker(Settings(self._limits.memory_bytes, self._limits.threads, str(spill), str(self._objects)), spill)
+    def _start(self) -> "_Worker | None":
+        """A new worker; None where the machine does not give one."""
+        limits = self._limits
+        try:
+            spill = Path(tempfile.mkdtemp(dir=self._spill))
+            settings = Settings(limits.memory_bytes, limits.threads, str(spill), str(self._objects))
+            return _Worker(settings, spill, limits.seconds)
+        except (OSError, WorkerLost):
+            _log.exception("a worker could not be started")
+            return None
 
 
 def _request(
@@ -184,8 +215,10 @@ def _hive_type(kind: str) -> str:
 class _Worker:
     """One process and its pipes. Used by one query at a time."""
 
-    def __init__(self, settings: Settings, spill: Path) -> None:
+    def __init__(self, settings: Settings, spill: Path, seconds: float) -> None:
         self._spill = spill
+        self._seconds = seconds
+        self._deadline = time.monotonic() + _START_SECONDS
         self._process = subprocess.Popen(
             [sys.executable, "-m", "lakewarden.engines.duckdb.worker"],
             stdin=subprocess.PIPE,
@@ -206,8 +239,9 @@ class _Worker:
         return self._greeting(Event()).message == "confined"
 
     def ask(self, request: Request, cancelled: Event) -> Reply:
-        self._greeting(cancelled)
         self.finished = False
+        self._greeting(cancelled)
+        self._deadline = time.monotonic() + self._seconds
         self._send(msgspec.msgpack.encode(request))
         return msgspec.msgpack.decode(self._message(cancelled), type=Reply)
 
@@ -236,6 +270,12 @@ class _Worker:
                 self._hello = msgspec.msgpack.decode(self._message(cancelled), type=Reply)
             return self._hello
 
+    def _overdue(self) -> Exception:
+        if self._hello is None:
+            return WorkerLost()
+        text = f"EXCEEDED_TIME_LIMIT: Query exceeded the maximum run time limit of {self._seconds / 60:.2f}m"
+        return QueryFailed(text, 2, 1304)
+
     def _send(self, body: bytes) -> None:
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
         try:
@@ -254,6 +294,8 @@ class _Worker:
             if not self._selector.select(timeout=_POLL_SECONDS):
                 if cancelled.is_set():
                     raise QueryCancelled
+                if time.monotonic() > self._deadline:
+                    raise self._overdue()
                 continue
             piece = os.read(descriptor, min(size - len(parts), 1 << 20))
             if not piece:

@@ -23,7 +23,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, request: Request) -> None:
     for source in request.sources:
         try:
             _SOURCES[source.format](connection, source)
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except (duckdb.InvalidInputException, duckdb.BinderException, pa.ArrowException, OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise BadFile(f"a {source.format} file cannot be read") from error
     for scan in request.scans:
         kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
