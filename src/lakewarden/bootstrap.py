@@ -81,7 +81,7 @@ class Server:
 
     app: App
     health: Health
-    scheduler: Scheduler
+    queries: QueryService
     engine: DuckDbEngine
     log: AuditLog
     threads: ThreadPoolExecutor
@@ -90,7 +90,7 @@ class Server:
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
-        self.scheduler.close()
+        self.queries.close()
         self.engine.close()
         self.threads.shutdown()
         self.log.close()
@@ -205,7 +205,7 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
     health = Health(recorder.ready)
     app = App(dispatcher, pages(health, metrics, _metrics_token(directory)))
-    return Server(app, health, scheduler, engine, log, threads, presence, (database, audit_database))
+    return Server(app, health, queries, engine, log, threads, presence, (database, audit_database))
 
 
 def check(services: Mapping[str, Operations]) -> None:

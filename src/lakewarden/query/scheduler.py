@@ -38,12 +38,16 @@ class Scheduler:
             self._queues.setdefault(owner, deque()).append(job)
             self._ready.notify()
 
-    def close(self) -> None:
-        """Finish what runs, drop what waits."""
+    def drop(self) -> None:
+        """Take up nothing more; what runs goes on."""
         with self._ready:
             self._closed = True
             self._queues.clear()
             self._ready.notify_all()
+
+    def close(self) -> None:
+        """Finish what runs, drop what waits."""
+        self.drop()
         for thread in self._threads:
             thread.join()
 

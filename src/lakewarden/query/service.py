@@ -106,6 +106,17 @@ class QueryService:
         for execution in sorted(waiting, key=lambda one: one.submitted):
             self._enqueue(execution)
 
+    def close(self) -> None:
+        """Before the server stops: what runs ends as FAILED; what waits is taken up after the next start."""
+        self._scheduler.drop()
+        reason = "GENERIC_INTERNAL_ERROR: The server was stopped while the query ran"
+        for live in list(self._live.values()):
+            if live.execution.state == "RUNNING" and live.stop.cancel() and live.claim_end():
+                now = self._clock()
+                caller = live.execution.caller.call(now, "StartQueryExecution", {})
+                self._finish(live, caller, "FAILED", Failure(1, 401, reason), reason, 1, now)
+        self._scheduler.close()
+
     # Executions
 
     def start(self, call: Call) -> str:

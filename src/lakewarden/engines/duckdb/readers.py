@@ -160,7 +160,7 @@ def codec(uri: str) -> str:
     suffix = f".{ending.lower()}" if dot and stem else ""
     if suffix in _UNREAD:
         raise QueryFailed(f"NOT_SUPPORTED: Text files compressed as {suffix} are not supported", 2, 1303)
-    return _CODECS.get(suffix, "none")
+    return _CODECS.get(suffix, "uncompressed")
 
 
 # Sources
@@ -181,7 +181,7 @@ def sources_of(scan: Scan) -> Sequence[SourceRequest]:
     found = []
     for number, (key, files) in enumerate(_grouped(scan, by_codec=True).items()):
         del key
-        options = {"codec": codec(files[0].uri) if kind == "JSON" else "none", **_source_options(table)}
+        options = {"codec": codec(files[0].uri) if kind == "JSON" else "", **_source_options(table)}
         found.append(
             SourceRequest(
                 f"source_{scan.planned.relation}_{number}",

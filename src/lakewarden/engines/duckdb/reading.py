@@ -12,6 +12,10 @@ import pyarrow.dataset as ds
 from lakewarden.engines.duckdb.protocol import Request, ScanRequest, SourceRequest
 
 _BATCH_ROWS = 20_000
+_UNREADABLE = (
+    duckdb.InvalidInputException, duckdb.BinderException, pa.ArrowException, OSError, ValueError, KeyError, TypeError,
+    EOFError,
+)  # fmt: skip
 
 
 class BadFile(Exception):
@@ -23,7 +27,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, request: Request) -> None:
     for source in request.sources:
         try:
             _SOURCES[source.format](connection, source)
-        except (duckdb.InvalidInputException, duckdb.BinderException, pa.ArrowException, OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except _UNREADABLE as error:
             raise BadFile(f"a {source.format} file cannot be read") from error
     for scan in request.scans:
         kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
