@@ -21,10 +21,11 @@ Test = Callable[[Value], bool]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """``key`` must pass ``test``; every such condition is false for null."""
+    """``key`` must pass ``test``; every such condition is false for null. ``values`` are the only ones that do, if known."""
 
     key: str
     test: Test
+    values: frozenset[Value] | None = None
 
 
 Conditions = Sequence[Sequence[Condition]]
@@ -71,7 +72,8 @@ def _condition(node: exp.Expression, alias: str, keys: Mapping[str, Column]) -> 
         values = [None if key is None else _literal(one, key) for one in node.expressions]
         if key is None or not values or any(value is None for value in values):
             return None
-        return Condition(key.name, lambda value: value in values)
+        wanted = frozenset(value for value in values if value is not None)
+        return Condition(key.name, lambda value: value in wanted, wanted)
     if isinstance(node, exp.Between):
         key = _key(node.this, alias, keys)
         low, high = (None if key is None else _literal(node.args[one], key) for one in ("low", "high"))
@@ -89,12 +91,16 @@ def _comparison(node: exp.Expression, alias: str, keys: Mapping[str, Column]) ->
     key = _key(left, alias, keys)
     if key is not None:
         literal = _literal(right, key)
-        return None if literal is None else Condition(key.name, made(literal))
+        return None if literal is None else Condition(key.name, made(literal), _only(node, literal))
     key = _key(right, alias, keys)
     literal = None if key is None else _literal(left, key)
     if key is None or literal is None:
         return None
-    return Condition(key.name, _COMPARISONS[_TURNED[type(node)]](literal))
+    return Condition(key.name, _COMPARISONS[_TURNED[type(node)]](literal), _only(node, literal))
+
+
+def _only(node: exp.Expression, literal: Value) -> frozenset[Value] | None:
+    return frozenset({literal}) if isinstance(node, exp.EQ) else None
 
 
 def _at_most(low: Value, high: Value) -> bool:
@@ -169,3 +175,25 @@ def _passes(condition: Condition, key: Column, text: str) -> bool:
         return False
     value = value_of(text, key)
     return value is None or condition.test(value)
+
+
+def equal_texts(keys: Sequence[Column], wanted: Conditions) -> Mapping[str, frozenset[str]]:
+    """The only values of text keys that the query can need, for a catalog that finds partitions by them.
+
+    Keys of other types are left out: a number or a date may be written in more than one way.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for key in keys if wanted else ():
+        if not _is_text(key):
+            continue
+        places = [_texts_of(key.name, place) for place in wanted]
+        if all(place is not None for place in places):
+            found[key.name] = frozenset[str]().union(*(place for place in places if place is not None))
+    return found
+
+
+def _texts_of(key: str, place: Sequence[Condition]) -> frozenset[str] | None:
+    for condition in place:
+        if condition.key == key and condition.values is not None:
+            return frozenset(str(value) for value in condition.values)
+    return None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lakewarden.kernel.lake import ALL_ROWS, AccessMode, Column, GovernedTable, Table, TableAccess
 from lakewarden.sql.model import EnginePlan, PlannedScan
-from lakewarden.sql.pruning import NO_PARTITION, conditions, needed
+from lakewarden.sql.pruning import NO_PARTITION, conditions, equal_texts, needed
 
 KEYS = (Column("day", "date"), Column("n", "int"), Column("s", "string"))
 TABLE = Table("d", "t", (Column("a", "int"),), KEYS)
@@ -87,3 +87,16 @@ def test_partitions_are_left_out(where: str, count: int) -> None:
 def test_a_table_that_stands_twice_is_read_for_both() -> None:
     twice = '"scan_0" AS "t" JOIN (SELECT "u"."a" FROM "scan_0" AS "u" WHERE "u"."n" = 2) AS "u" ON TRUE'
     assert len(kept(plan('"t"."n" = 1', twice))) == 5
+
+
+@pytest.mark.parametrize(
+    ("where", "texts"),
+    [
+        ('"t"."s" = \'a\' AND "t"."n" = 1', {"s": frozenset({"a"})}),
+        ("\"t\".\"s\" IN ('a', 'b')", {"s": frozenset({"a", "b"})}),
+        ('"t"."s" > \'a\'', {}),
+        ('"t"."s" = \'a\' OR "t"."n" = 1', {}),
+    ],
+)
+def test_the_only_texts_that_are_needed(where: str, texts: dict[str, frozenset[str]]) -> None:
+    assert equal_texts(KEYS, conditions(plan(where))["scan_0"]) == texts
