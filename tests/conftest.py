@@ -1,9 +1,9 @@
 """What several kinds of tests share: the PostgreSQL that the run starts for itself."""
 
 import os
-import uuid
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from tests.postgres import Cluster, binaries, cluster
@@ -24,5 +24,9 @@ def postgres() -> Iterator[Cluster]:
 
 @pytest.fixture
 def postgres_url(postgres: Cluster) -> str:
-    """A database of the test's own."""
-    return postgres.create(f"test_{uuid.uuid4().hex}")
+    """An empty database. The same one each time, emptied: making and removing databases costs seconds."""
+    url = postgres.url("postgres")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return url

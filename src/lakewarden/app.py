@@ -2,9 +2,7 @@
 
 import asyncio
 import hmac
-import secrets
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,17 +10,20 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.responses import Response as PageResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from lakewarden.dispatch import Dispatcher
 from lakewarden.health import Health
+from lakewarden.ids import new_uuid
 from lakewarden.kernel.errors import AwsError
 from lakewarden.observe import Metrics
+from lakewarden.studio.web import Site
 from lakewarden.wire import Headers, RawRequest, Response
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
 
@@ -45,27 +46,64 @@ class RequestTimeout(AwsError):
 class App:
     """One port for everything."""
 
-    def __init__(self, dispatcher: Dispatcher, pages: Starlette) -> None:
+    def __init__(self, dispatcher: Dispatcher, pages: Starlette, studio: Asgi, studio_site: Site) -> None:
         self._dispatcher = dispatcher
         self._pages = pages
+        self._studio = studio
+        self._studio_site = studio_site
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """The server's own pages."""
+        return self._pages.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith("/_studio"):
+            await self._studio(scope, receive, send)
+            return
+        if scope["type"] in {"http", "websocket"} and scope["path"].startswith("/_console"):
+            host = Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]))
+            # INVARIANT: the console never shares an origin with notebooks, whose pages are in their users' hands.
+            if self._studio_site.is_studios(host.get("host")):
+                await PlainTextResponse("The console is not served under this host name.\n", 421)(scope, receive, send)
+                return
         # A bucket name cannot begin with an underscore, so these paths can never be an object's.
         if scope["type"] != "http" or scope["path"].startswith("/_"):
             await self._pages(scope, receive, send)
             return
-        await _send(await self._dispatcher.answer(raw_request(scope, receive)), send)
+        body = _Body(scope, receive)
+        response = await self._dispatcher.answer(raw_request(scope, body.receive))
+        await _send(response, send, last=body.withheld)
+
+
+class _Body:
+    """Whether a client still holds its body back, waiting for the word that it may send it.
+
+    It may then send it or not (RFC 9110, 10.1.1), so the connection cannot be used again: the next request would be
+    taken for the body of this one.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self.withheld = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The next piece; asking for the first one sends the word."""
+        self.withheld = False
+        return await self._receive()
 
 
 def pages(health: Health, metrics: Metrics, metrics_token: str) -> Starlette:
     """The server's own pages. Anybody may ask for the health, as load balancers do; it tells nothing else."""
 
     async def show_health(_: Request) -> PageResponse:
+        """200 and `ok` when calls may be sent; 503 and the reason when the server drains or cannot record."""
         trouble = health.trouble()
         return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200)
 
     async def show_metrics(request: Request) -> PageResponse:
+        """Prometheus metrics: for the machine's own processes, and for who holds the bearer token of `metrics.token`."""
         if not _may_read_metrics(request, metrics_token):
             return PlainTextResponse("Unauthorized\n", 401, {"www-authenticate": "Bearer"})
         return PageResponse(metrics.render(), media_type="text/plain; version=0.0.4")
@@ -93,7 +131,7 @@ def raw_request(scope: Scope, receive: Receive) -> RawRequest:
         headers=Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])),
         source_ip=client[0] if client else "",
         received_at=datetime.now(UTC),
-        request_id=str(uuid.UUID(bytes=secrets.token_bytes(16), version=4)),
+        request_id=new_uuid(),
         body=_body(receive),
     )
 
@@ -114,8 +152,10 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             yield chunk
 
 
-async def _send(response: Response, send: Send) -> None:
+async def _send(response: Response, send: Send, *, last: bool) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    if last:
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if isinstance(response.body, bytes):
         await send({"type": "http.response.body", "body": response.body})

@@ -7,24 +7,18 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lakewarden import lock
+from lakewarden.adapters.audit_tables import ensure_catalog
+from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
-from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
-from lakewarden.audit.anchors import Anchors
-from lakewarden.audit.log import AuditLog
-from lakewarden.audit.service import EventHistory
-from lakewarden.audit.store import AuditStore
-from lakewarden.audit.verify import Report, verify
+from lakewarden.audit.verify import Report
+from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
+from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
@@ -35,13 +29,22 @@ from lakewarden.guard import Guard, Operations
 from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
 from lakewarden.identity import sts
+from lakewarden.identity.account import AccountSettings
 from lakewarden.identity.credentials import CredentialResolver
 from lakewarden.identity.directory import Directory
+from lakewarden.identity.jwks import ProviderKeys
+from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
+from lakewarden.identity.messages import encoder
 from lakewarden.identity.model import AccessKey, User
+from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
+from lakewarden.identity.providers import Providers
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
+from lakewarden.identity.simulate import Simulator
 from lakewarden.identity.store import IdentityStore
+from lakewarden.identity.sts import TokenService
+from lakewarden.identity.web_identity import WebIdentities
 from lakewarden.kernel.errors import ServiceUnavailable
 from lakewarden.observe import CallLog, Metrics
 from lakewarden.permissions import api as permissions_api
@@ -55,12 +58,13 @@ from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
 from lakewarden.query.workgroups import WorkGroups
-from lakewarden.state import AUDIT, STATE, Database, Presence, UnusableDatabase
+from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
 from lakewarden.storage.blobs import BlobStore
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
+from lakewarden.studio.apps import Apps
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
 
@@ -80,10 +84,13 @@ class Server:
     """A built server; ``close`` finishes what it acknowledged."""
 
     app: App
+    services: Mapping[str, Operations]
+    apps: Apps
     health: Health
     queries: QueryService
     engine: DuckDbEngine
-    log: AuditLog
+    audit: AuditHalf
+    uses: LastUses
     threads: ThreadPoolExecutor
     presence: Presence
     databases: tuple[Database, ...]
@@ -93,7 +100,8 @@ class Server:
         self.queries.close()
         self.engine.close()
         self.threads.shutdown()
-        self.log.close()
+        self.audit.close()
+        self.uses.close()
         self.presence.leave()
         for database in self.databases:
             database.close()
@@ -140,44 +148,56 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
         )
     user = identity.find(User, ADMINISTRATOR) or identity.create_user(ADMINISTRATOR)
     for left in identity.keys(user.name):
-        identity.delete_key(user.name, left.id)
+        identity.access_keys.delete(user.name, left.id)
     identity.attach(User, user.name, _ADMINISTRATOR_ACCESS)
-    key, secret = identity.create_key(user.name)
+    key, secret = identity.access_keys.create(user.name)
     arn = identity.arn(user)
     permissions.set_settings(None, Settings((arn,), {}))
     return arn, key, secret
 
 
-def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
+def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
     """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
     database = _open(*_state_place(directory, config))
     audit_database = _open(*_audit_place(directory, config))
+    index_database = _open(*_index_place(directory, config))
     presence = database.join()
     ring = _key_ring(directory)
-
-    log = AuditLog(AuditStore(audit_database), Anchors(directory.audit_heads, _signing_key(directory)))
-    recorder = AuditRecorder(log, account, now)
 
     identities = IdentityStore(database)
     directory_of_people = Directory(identities, account)
     identity = IdentityService(identities, ring, account, now)
     resolver = CredentialResolver(directory_of_people, ring, account)
-    guard = Guard(PrincipalLayers(directory_of_people))
+    guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
+    uses = LastUses(identities)
+    providers = Providers(identities, account, now)
+    iam = identity_api.Iam(
+        identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+    )  # fmt: skip
+    tokens = TokenService(
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+    )
 
     storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
     storage.sweep()
+    executions = KeptExecutions(QueryStore(database, presence))
+    audit = build_audit(
+        directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
+    )
+    recorder = audit.recorder
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region)
+    lake = GovernedLake(catalog, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     warehouse = GovernedWarehouse(catalog, permissions, storage, guard, account, region)
     limits = Limits.of_this_machine()
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
-    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits)
+    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
     # Two threads more than workers: DDL and SHOW need no worker and shall not wait for one.
     scheduler = Scheduler(limits.workers + 2, max(1, limits.workers - 1))
     query_store = QueryStore(database, presence)
@@ -189,23 +209,33 @@ def build(directory: DataDirectory, config: Config, *, alone: bool) -> Server:
     )
     queries.recover()
 
+    people = Identities(directory_of_people, ring)
+    studio = build_studio(
+        directory, config, database, presence, people, guard, recorder, audit.log, notebooks, now, alone=alone
+    )
+
     services: dict[str, Operations] = {
-        "iam": identity_api.operations(identity),
-        "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
+        "iam": identity_api.operations(iam),
+        "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
         "glue": catalog_api.operations(catalog, account, region),
         "lakeformation": permissions_api.operations(permissions, account),
         "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
-        "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
+        "cloudtrail": audit_api.operations(audit.handlers),
+        "sagemaker": studio.operations,
     }
     check(services)
     metrics = Metrics()
     threads = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="handler")
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
-    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads)
+    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads, uses.called)
     health = Health(recorder.ready)
-    app = App(dispatcher, pages(health, metrics, _metrics_token(directory)))
-    return Server(app, health, queries, engine, log, threads, presence, (database, audit_database))
+    own_pages = pages(health, metrics, _metrics_token(directory))
+    app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
+    ensure_catalog(catalog_store, PermissionStore(database), now())
+    audit.start()
+    databases = (database, audit_database, index_database)
+    return Server(app, services, studio.apps, health, queries, engine, audit, uses, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
@@ -218,11 +248,13 @@ def check(services: Mapping[str, Operations]) -> None:
 
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
-    database = Database(*_audit_place(directory, directory.load()))
+    config = directory.load()
+    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
     try:
-        return verify(AuditStore(database), directory.audit_heads, _signing_key(directory).public_key())
+        return verify_log(directory, database, state)
     finally:
         database.close()
+        state.close()
 
 
 def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
@@ -231,6 +263,10 @@ def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
 
 def _audit_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
     return config.database_url or directory.audit_url, AUDIT
+
+
+def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.audit_index_url, AUDIT_INDEX
 
 
 def _open(url: str, lane: int) -> Database:
@@ -255,20 +291,5 @@ def _new_keys() -> bytes:
 
 
 def _key_ring(directory: DataDirectory) -> KeyRing:
-    body = _keys(directory)
+    body = master_keys(directory)
     return KeyRing({name: bytes.fromhex(key) for name, key in body["keys"].items()}, body["current"])
-
-
-def _signing_key(directory: DataDirectory) -> Ed25519PrivateKey:
-    """The audit log's key, derived from the oldest master key, so that it stands through rotations."""
-    first = bytes.fromhex(next(iter(_keys(directory)["keys"].values())))
-    derived = HKDF(SHA256(), 32, salt=None, info=b"lakewarden audit heads").derive(first)
-    return Ed25519PrivateKey.from_private_bytes(derived)
-
-
-def _keys(directory: DataDirectory) -> dict[str, Any]:
-    try:
-        body: dict[str, Any] = json.loads(directory.key_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{directory.key_file} cannot be read: {error}") from error
-    return body

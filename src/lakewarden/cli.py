@@ -2,17 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lakewarden.cli_audit import audit_app
+from lakewarden.cli_errors import plain_errors as _plain_errors
 from lakewarden.config import DEFAULT_REGION, ConfigError, DataDirectory
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="A governed, audited data lake behind the AWS APIs.")
-audit_app = typer.Typer(no_args_is_help=True, help="Work with the audit log.")
 app.add_typer(audit_app, name="audit")
 
 Data = Annotated[Path, typer.Option("--data", help="The server's data directory.")]
@@ -21,15 +20,6 @@ Data = Annotated[Path, typer.Option("--data", help="The server's data directory.
 def main() -> None:
     """Entry point of the ``lakewarden`` script."""
     app()
-
-
-@contextmanager
-def _plain_errors(*kinds: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except kinds as error:
-        typer.echo(f"lakewarden: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 @app.command()
@@ -59,13 +49,17 @@ def serve(
     trusted_proxy: Annotated[
         str, typer.Option(help="The address whose X-Forwarded-For and X-Forwarded-Proto are believed.")
     ] = "",
+    unsafe_notebooks: Annotated[
+        bool, typer.Option("--unsafe-notebooks", help="Start notebooks without a wall: they can read all that we can.")
+    ] = False,
 ) -> None:
     """Serve every service on one port until SIGTERM or SIGINT."""
     from lakewarden.serve import Listening
     from lakewarden.serve import serve as run
 
     with _plain_errors(ConfigError, OSError):
-        run(DataDirectory.at(data), Listening(host, port, tls_cert, tls_key, trusted_proxy))
+        listening = Listening(host, port, tls_cert, tls_key, trusted_proxy)
+        run(DataDirectory.at(data), listening, unsafe_notebooks=unsafe_notebooks)
 
 
 @app.command()
@@ -89,14 +83,3 @@ def demo(
             command.clean(place)
         else:
             command.demo(place, file, hidden, as_json=as_json)
-
-
-@audit_app.command()
-def verify(data: Data) -> None:
-    """Prove that the audit log is complete, in order and unchanged; name the first broken record if it is not."""
-    from lakewarden.bootstrap import verify_audit
-
-    with _plain_errors(ConfigError):
-        report = verify_audit(DataDirectory.at(data))
-    typer.echo(str(report))
-    raise typer.Exit(0 if report.ok else 1)

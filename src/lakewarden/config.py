@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 DEFAULT_REGION = "us-east-1"
+DEFAULT_PORT = 7070
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _NOT_OURS = frozenset({"lost+found", "lock"})
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -22,11 +23,14 @@ class Config:
     """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files.
 
     It may hold a password, which is why the file has mode 0600; libpq's PGPASSFILE and PGSERVICE work as well.
+    ``studio_url`` is the origin of Studio's pages (``https://studio.example.org``), which must not be the console's;
+    empty for a server that people reach as 127.0.0.1: its Studio is ``localhost``.
     """
 
     account_id: str
     region: str
     database_url: str = ""
+    studio_url: str = ""
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):
@@ -69,9 +73,29 @@ class DataDirectory:
         return f"sqlite:///{self.root / 'audit.db'}"
 
     @property
+    def audit_index_url(self) -> str:
+        """SQLAlchemy URL of the look-up index of the embedded audit database; made anew from it when lost."""
+        return f"sqlite:///{self.root / 'audit-index.db'}"
+
+    @property
     def audit_heads(self) -> Path:
         """Signed heads of the audit chain: the anchor that makes a cut tail visible."""
         return self.root / "audit-heads.jsonl"
+
+    @property
+    def audit_latest(self) -> Path:
+        """The newest signed head, rewritten with every commit."""
+        return self.root / "audit-head"
+
+    @property
+    def audit_settings(self) -> Path:
+        """Settings of the audit trail, written by hand; absent for the defaults (docs/audit.md)."""
+        return self.root / "audit.json"
+
+    @property
+    def audit_tables(self) -> Path:
+        """The trail as Parquet files: what Athena SQL reads of it. Made from the log, and made anew when lost."""
+        return self.root / "audit-tables"
 
     @property
     def objects(self) -> Path:
@@ -97,6 +121,16 @@ class DataDirectory:
     def spill(self) -> Path:
         """Temporary files of the engine's workers."""
         return self.root / "spill"
+
+    @property
+    def studio(self) -> Path:
+        """Home directories of Studio's spaces, and what running notebooks need."""
+        return self.root / "studio"
+
+    @property
+    def provider_keys(self) -> Path:
+        """JSON Web Key Sets of OpenID Connect issuers that the server cannot or must not ask (docs/identity.md)."""
+        return self.root / "oidc"
 
     def create(self) -> None:
         """Make the directory, closed to other users; what a killed ``init`` left in it is removed.

@@ -3,8 +3,9 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -43,7 +44,10 @@ class Recorder(Protocol):
 
 
 class Dispatcher:
-    """Answers requests. ``services`` maps botocore's service names to their OPERATIONS tables."""
+    """Answers requests. ``services`` maps botocore's service names to their OPERATIONS tables.
+
+    ``called`` learns of every call whose signature was right, whatever becomes of it.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Dispatcher:
         metrics: Metrics,
         calls: CallLog,
         threads: ThreadPoolExecutor,
+        called: Callable[[Call], None],
     ) -> None:
         self._wire = wire
         self._guard = guard
@@ -62,6 +67,7 @@ class Dispatcher:
         self._metrics = metrics
         self._calls = calls
         self._threads = threads
+        self._called = called
 
     async def answer(self, raw: RawRequest) -> Response:
         """Answer one request; never raises for anything that a client can send."""
@@ -76,6 +82,19 @@ class Dispatcher:
             service, operation = received.call.service, received.call.operation
         self._note(raw, service, operation, code, time.perf_counter() - started)
         return response
+
+    async def perform(self, call: Call) -> Mapping[str, Any]:
+        """A call that a page of ours makes for the person who uses it: guarded and audited like any other.
+
+        Answers the output members; raises the call's :class:`AwsError`.
+        """
+        operation = self._services[call.service][call.operation]
+        result, failure = await self._handle(call, operation)
+        members = result.members if isinstance(result, Answer) else result
+        await self._recorder.record(call, operation, members, failure)
+        if failure is not None:
+            raise failure
+        return members
 
     def _note(self, raw: RawRequest, service: str, operation: str, code: str, seconds: float) -> None:
         # Names that callers invent neither fill the metrics' memory nor write into the log.
@@ -104,6 +123,11 @@ class Dispatcher:
             # INVARIANT (no_answer_without_audit): what could not be recorded is not even begun.
             closed = ServiceUnavailable("The audit log cannot be written.")
             return self._wire.respond_error(raw, call.service, call.operation, closed), closed.code
+        self._called(call)
+        try:
+            call = await self._identified(call, operation)
+        except AwsError as error:
+            return await self._refuse(raw, Refused(error, call.service, call.operation, call))
         result, failure = await self._handle(call, operation)
         members = result.members if isinstance(result, Answer) else result
         try:
@@ -112,8 +136,18 @@ class Dispatcher:
         except AwsError as unavailable:
             failure = unavailable
         if failure is not None:
-            return self._wire.respond_error(raw, call.service, call.operation, failure), failure.code
+            response = self._wire.respond_error(raw, call.service, call.operation, failure)
+            if failure.headers:
+                response = replace(response, headers=(*response.headers, *failure.headers.items()))
+            return response, failure.code
         return self._wire.respond(raw, call.service, call.operation, result), "OK"
+
+    async def _identified(self, call: Call, operation: Operation) -> Call:
+        """The call under the name that it proves itself, where no signature gave it one."""
+        if operation.identify is None:
+            return call
+        loop = asyncio.get_running_loop()
+        return replace(call, principal=await loop.run_in_executor(self._threads, operation.identify, call))
 
     async def _handle(self, call: Call, operation: Operation) -> tuple[Mapping[str, Any] | Answer, AwsError | None]:
         try:

@@ -1,21 +1,23 @@
 """Runs the application under uvicorn until it is told to stop."""
 
 import asyncio
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
 
 from lakewarden import bootstrap, lock
+from lakewarden.bootstrap_studio import NotebookSettings
 from lakewarden.config import ConfigError, DataDirectory
 from lakewarden.connections import Connection
-from lakewarden.health import Health
 from lakewarden.observe import configure_logs
 
 _DRAIN_SECONDS = 20
@@ -47,17 +49,19 @@ class Listening:
         return self.tls_certificate is not None
 
 
-def serve(directory: DataDirectory, listening: Listening) -> None:
+def serve(directory: DataDirectory, listening: Listening, *, unsafe_notebooks: bool = False) -> None:
     """Serve ``directory``; returns after SIGTERM or SIGINT, when all that was acknowledged is finished."""
     configure_logs()
     config = directory.load()
     shared = bool(config.database_url)
     with lock.held(directory, shared=shared) as hold, _bound(listening) as listener:
-        server = bootstrap.build(directory, config, alone=hold.alone)
+        port = listener.getsockname()[1]
+        notebooks = NotebookSettings(port, unsafe=unsafe_notebooks)
+        server = bootstrap.build(directory, config, notebooks, alone=hold.alone)
         try:
             if shared:
                 hold.admit_others()
-            _listen(server.app, server.health, listener, listening)
+            _listen(server, listener, listening)
         finally:
             server.close()
             _log.info("stopped")
@@ -75,10 +79,10 @@ def _bound(listening: Listening) -> socket.socket:
     return listener
 
 
-def _listen(app: Any, health: Health, listener: socket.socket, listening: Listening) -> None:
-    """Serve ``app`` on ``listener`` with uvloop and httptools, and print one line when ready."""
+def _listen(server: bootstrap.Server, listener: socket.socket, listening: Listening) -> None:
+    """Serve ``server`` on ``listener`` with uvloop and httptools, and print one line when ready."""
     config = uvicorn.Config(
-        app,
+        server.app,
         http=Connection,
         lifespan="off",
         access_log=False,
@@ -95,24 +99,41 @@ def _listen(app: Any, health: Health, listener: socket.socket, listening: Listen
         ssl_keyfile=listening.tls_key,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Server(config, health, tls=listening.tls).serve(sockets=[listener]))
+        runner.run(_Server(config, server, tls=listening.tls).serve(sockets=[listener]))
 
 
 class _Server(uvicorn.Server):
-    """Says that it is ready once it listens, and that it is not from the moment it is told to stop."""
+    """Says that it is ready once it listens, and that it is not from the moment it is told to stop.
 
-    def __init__(self, config: uvicorn.Config, health: Health, *, tls: bool) -> None:
+    Notebooks end before it does, and their browsers' sockets with them.
+    """
+
+    def __init__(self, config: uvicorn.Config, built: bootstrap.Server, *, tls: bool) -> None:
         super().__init__(config)
-        self._health = health
+        self._health = built.health
+        self._built = built
         self._scheme = "https" if tls else "http"
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._built.apps.close()
+        await super().shutdown(sockets=sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        await self._built.apps.attach(self._built.app)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             sys.stdout.write(f"Lakewarden is ready on {self._scheme}://{place}\n")
             sys.stdout.flush()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """uvicorn's own would raise the signal once more at the end, and kill us before we have finished."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._health.drain()

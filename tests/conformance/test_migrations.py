@@ -44,7 +44,10 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
 
 
 def test_data_of_the_first_schema_survives(url: str) -> None:
-    """Every table of the first schema holds a row with a value in every column; all of them are there afterwards."""
+    """Every table of the first schema holds a row with a value in every column; all of them are there afterwards.
+
+    The look-up columns of the audit log are an index of its records, which is made anew, and may go.
+    """
     database = Database(url)
     migrate(database, FIRST)
     with database.read() as connection:
@@ -60,8 +63,12 @@ def test_data_of_the_first_schema_survives(url: str) -> None:
     migrate(database)
     with database.read() as connection:
         for name, row in before.items():
-            kept = connection.execute(sa.select(old.tables[name])).mappings().one_or_none()
-            assert kept is None or dict(kept) == row, name
+            there = {column["name"] for column in sa.inspect(connection).get_columns(name)}
+            assert name == "audit_events" or set(row) <= there, name
+            wanted = {column: value for column, value in row.items() if column in there}
+            query = sa.select(*(old.tables[name].c[column] for column in wanted))
+            kept = connection.execute(query).mappings().one_or_none()
+            assert kept is None or dict(kept) == wanted, name
             assert kept is not None or name not in METADATA.tables, f"the row of {name} is gone"
     database.close()
 

@@ -1,7 +1,7 @@
 """``query.ports.Lake``: the catalog as one caller may see it, through Athena."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,19 +20,28 @@ from lakewarden.storage.service import StorageService, split_uri
 
 FORWARDED = {"aws:CalledVia": ("athena.amazonaws.com",), "aws:ViaAWSService": "true"}
 """The context of what Athena asks in its caller's name (IAM User Guide, "Forward access sessions")."""
+OwnFiles = Callable[[Table], Sequence[DataFile] | None]
+"""The files of the server's own tables, which are no objects of any bucket; None for every other table."""
 
 
 class GovernedLake:
     """Asks IAM (as Athena does, in the caller's name) and Lake Formation for everything that a query touches."""
 
     def __init__(
-        self, catalog: CatalogService, storage: StorageService, guard: Guard, account: str, region: str
+        self,
+        catalog: CatalogService,
+        storage: StorageService,
+        guard: Guard,
+        account: str,
+        region: str,
+        own_files: OwnFiles = lambda _: None,
     ) -> None:
         self._catalog = catalog
         self._storage = storage
         self._guard = guard
         self._account = account
         self._region = region
+        self._own_files = own_files
 
     def database_names(self, call: Call) -> Sequence[str]:
         """The databases that the caller may see."""
@@ -82,6 +91,9 @@ class GovernedLake:
 
     def files(self, table: Table) -> Sequence[DataFile]:
         """The table's objects; of a partitioned table those whose path names every key (``key=value/``)."""
+        own = self._own_files(table)
+        if own is not None:
+            return own
         if not table.location:
             return ()
         found = self._storage.files_under(table.location)

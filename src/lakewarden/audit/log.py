@@ -4,9 +4,8 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,16 +13,17 @@ import structlog
 
 from lakewarden.audit.anchors import Anchors
 from lakewarden.audit.chain import Head
-from lakewarden.audit.records import username_of
-from lakewarden.audit.store import SEPARATOR, AuditStore, Row
+from lakewarden.audit.store import AuditStore
 from lakewarden.kernel.errors import ServiceUnavailable
 
 _BATCH = 2000
-_ANCHOR_SECONDS = 5.0
+_ANCHOR_SECONDS = 60.0
 _RETRY_SECONDS = 0.5
 _MOST_OWED = 10_000
+_LARGEST = 256_000
+_encode = msgspec.json.encode
 _log = structlog.get_logger("lakewarden.audit")
-_Waiting = tuple[Row, "Future[None]"]
+_Waiting = tuple[str, "Future[None]"]
 
 
 class AuditLog:
@@ -37,8 +37,9 @@ class AuditLog:
         self._store = store
         self._anchors = anchors
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._watchers: tuple[Callable[[], None], ...] = ()
         self._closed = False
-        self._owed: list[Row] = []
+        self._owed: list[str] = []
         self._thread = threading.Thread(target=self._run, name="audit-log", daemon=True)
         self._thread.start()
 
@@ -53,14 +54,20 @@ class AuditLog:
         if self._closed:
             waiting.set_exception(ServiceUnavailable("The audit log is closed."))
         else:
-            self._queue.put((_row(record), waiting))
+            self._queue.put((text_of(record), waiting))
         return waiting
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Call ``told`` after each commit, on the writer's thread; it must not block."""
+        self._watchers = (*self._watchers, told)
 
     def close(self) -> None:
         """Write what is queued, anchor the head, and stop."""
         self._closed = True
         self._queue.put(None)
         self._thread.join()
+        if self._anchors is not None:
+            self._anchors.close()
 
     def _run(self) -> None:
         anchored = time.monotonic()
@@ -68,12 +75,12 @@ class AuditLog:
         while True:
             batch, ended = self._batch()
             if self._owed:
-                self._pay()
+                head = self._pay() or head
             if batch:
                 head = self._write(batch) or head
             due = ended or time.monotonic() - anchored >= _ANCHOR_SECONDS
             if due and head is not None and self._anchors is not None:
-                self._anchor(head)
+                self._anchors.add(head)
                 anchored, head = time.monotonic(), None
             if ended:
                 return
@@ -96,62 +103,51 @@ class AuditLog:
         try:
             if self._owed:
                 raise ServiceUnavailable("Earlier records wait to be written.")
-            head = self._store.append([row for row, _ in batch])
+            head = self._store.append([text for text, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody may go on as if it had been recorded
             _log.error("the audit log cannot be written", records=len(batch), cause=type(error).__name__)
             # What was done is recorded as soon as it can be. The bound holds because no new call is begun meanwhile.
-            self._owed += [row for row, _ in batch[: _MOST_OWED - len(self._owed)]]
+            self._owed += [text for text, _ in batch[: _MOST_OWED - len(self._owed)]]
             # INVARIANT (no_answer_without_audit): every caller of this batch fails.
             for _, waiting in batch:
                 waiting.set_exception(ServiceUnavailable("The audit log cannot be written."))
                 waiting.exception()
             return None
+        self._committed(head)
         for _, waiting in batch:
             waiting.set_result(None)
         return head
 
-    def _pay(self) -> None:
+    def _pay(self) -> Head | None:
         try:
-            self._store.append(self._owed)
+            head = self._store.append(self._owed)
         except Exception as error:  # noqa: BLE001 - as above; the next round tries again
             _log.error("the audit log still cannot be written", owed=len(self._owed), cause=type(error).__name__)
-            return
+            return None
         _log.warning("the audit log can be written again", recovered=len(self._owed))
         self._owed = []
+        self._committed(head)
+        return head
 
-    def _anchor(self, head: Head) -> None:
-        assert self._anchors is not None  # noqa: S101 - the caller has looked
-        try:
-            self._anchors.add(head)
-        except OSError:
-            _log.exception("the audit log's head cannot be anchored", sequence=head.sequence)
-
-
-def _row(record: Mapping[str, Any]) -> Row:
-    identity = record["userIdentity"]
-    at = datetime.strptime(record["eventTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    resources = record.get("resources") or []
-    return Row(
-        record=msgspec.json.encode(record).decode(),
-        event_time=int(at.timestamp()),
-        event_id=record["eventID"],
-        event_name=_indexed(record["eventName"]),
-        event_source=_indexed(record["eventSource"], 64),
-        username=_indexed(username_of(identity)),
-        access_key_id=_indexed(identity.get("accessKeyId", "")),
-        read_only="true" if record["readOnly"] else "false",
-        resource_types=_lines([resource["type"] for resource in resources]),
-        resource_names=_lines([resource["ARN"].removeprefix("arn:aws:s3:::") for resource in resources]),
-    )
+    def _committed(self, head: Head) -> None:
+        if self._anchors is not None:
+            try:
+                self._anchors.newest(head)
+            except OSError:
+                _log.exception("the newest head cannot be noted", sequence=head.sequence)
+        for told in self._watchers:
+            told()
 
 
-def _lines(values: Sequence[str]) -> str:
-    return SEPARATOR + SEPARATOR.join(_indexed(value, 2048) for value in values) + SEPARATOR if values else ""
-
-
-def _indexed(text: str, longest: int = 128) -> str:
-    """``text`` as every database can index it. Callers choose names, and one record must not break its whole batch.
-
-    The record itself keeps what was sent.
-    """
-    return text[:longest].replace("\0", "\ufffd")
+def text_of(record: Mapping[str, Any]) -> str:
+    """The record's JSON; where it is too large, CloudTrail's note stands for its largest parts."""
+    body = _encode(record)
+    if len(body) <= _LARGEST:
+        return body.decode()
+    small = dict(record)
+    for name in ("requestParameters", "responseElements", "serviceEventDetails", "additionalEventData"):
+        size = len(_encode(small.get(name)))
+        if size > _LARGEST // 8:
+            kept = {"queryId": record[name]["queryId"]} if "queryId" in (record[name] or {}) else {}
+            small[name] = kept | {"omitted": True, "originalSize": size, "reason": "The size limit is exceeded."}
+    return _encode(small).decode()

@@ -13,6 +13,10 @@ from lakewarden.policy.patterns import Context
 _QUERY_AND_XML = frozenset({"iam", "sts", "s3", "cloudformation"})
 
 
+MESSAGE_HEADER = "x-lakewarden-authorization-message"
+"""Where a denial carries its encoded reason, for sts:DecodeAuthorizationMessage."""
+
+
 class PolicyLayers(Protocol):
     """Port to the identity context: the policies that apply to a principal right now."""
 
@@ -69,10 +73,11 @@ class Guard:
         decision = _decide(request, access, layers)
         if decision.allowed:
             return decision
-        text = decision.denial(call.principal.arn)
+        caller = call.principal
+        error = denied(call.service, decision.denial(caller.arn or caller.user_id or "anonymous"))
         if self._encode is not None:
-            text = f"{text} Encoded authorization failure message: {self._encode(decision, request)}"
-        raise denied(call.service, text)
+            error.headers = {MESSAGE_HEADER: self._encode(decision, request)}
+        raise error
 
 
 def _request(call: Call, access: Access, known: Context) -> Request:
@@ -117,6 +122,8 @@ def request_context(call: Call) -> Context:
     if principal.type is PrincipalType.ANONYMOUS:
         context["aws:userid"] = ("anonymous",)
         return context
+    if principal.type in _PROVIDED:
+        return context | {"aws:userid": (principal.user_id,), "aws:federatedprovider": (principal.name,)}
     if principal.type is PrincipalType.SERVICE:
         context["aws:principalservicename"] = (principal.name,)
     context |= {
@@ -152,6 +159,7 @@ def _address(text: str) -> str:
     return text[7:] if text.startswith("::ffff:") and "." in text else text
 
 
+_PROVIDED = frozenset({PrincipalType.WEB_IDENTITY_USER, PrincipalType.SAML_USER})
 _TRUE, _FALSE = ("true",), ("false",)
 
 __all__ = ["Authorizer", "Guard", "PolicyLayers", "denied", "request_context"]

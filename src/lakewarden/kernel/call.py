@@ -28,6 +28,7 @@ class Session:
     both limit the session to their intersection with the issuer's rights. ``session_name`` is the
     RoleSessionName, or the federated user's name. ``provider`` is the identity provider of a web identity or SAML
     session (``aws:FederatedProvider``). ``role_*`` are empty for GetSessionToken sessions.
+    ``studio_domain`` and ``studio_profile`` are set for the execution role of a Studio notebook, by the server alone.
     """
 
     issued_at: datetime
@@ -43,6 +44,8 @@ class Session:
     policy_arns: tuple[str, ...] = ()
     mfa: bool = False
     provider: str = ""
+    studio_domain: str = ""
+    studio_profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)

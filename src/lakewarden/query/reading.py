@@ -18,6 +18,7 @@ from lakewarden.sql.result_types import trino_type
 VIEW = "VIRTUAL_VIEW"
 _DEEPEST_VIEW = 10
 _MOST_LISTED = 20_000
+_MOST_URIS = 100
 Key = tuple[str, str]
 
 
@@ -132,31 +133,37 @@ class Reader:
     def scans(self, read: Read, execution: Execution, call: Call, progress: Progress) -> Sequence[Scan]:
         """Record each access, then find the files; raises QueryCancelled over the workgroup's limit."""
         for view in read.views:
-            self._record(call, execution, view, view.access.columns, progress)
+            self._record(call, execution, view, view.access.columns)
+            progress.tables.append(_told(view, view.access.columns, None))
         found = []
         wanted = pruning.conditions(read.plan)
         for planned in read.plan.scans:
             # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
-            self._record(call, execution, planned.governed, [column.name for column in planned.columns], progress)
+            columns = [column.name for column in planned.columns]
+            self._record(call, execution, planned.governed, columns)
             files = _pruned(self._lake.files(planned.governed.table), planned, wanted.get(planned.relation, ()))
             found.append(Scan(planned, files))
+            progress.tables.append(_told(planned.governed, columns, files))
             progress.scanned_bytes += sum(file.size for file in files)
         if execution.cutoff_bytes and progress.scanned_bytes > execution.cutoff_bytes:
             raise QueryCancelled("Query cancelled! : Bytes scanned limit was exceeded")
         progress.fingerprint = _fingerprint(read.plan, found)
         return found
 
-    def _record(
-        self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str], progress: Progress
-    ) -> None:
+    def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
         self._audit.data_access(call, execution.id, governed, columns)
-        progress.tables.append(
-            {
-                "table": f"{governed.table.database}.{governed.table.name}",
-                "columns": list(columns),
-                "because": list(governed.access.because),
-            }
-        )
+
+
+def _told(governed: GovernedTable, columns: Sequence[str], files: Sequence[DataFile] | None) -> Mapping[str, object]:
+    """What the outcome's record says of a table that was read; a view has no files."""
+    told: dict[str, object] = {
+        "table": f"{governed.table.database}.{governed.table.name}",
+        "columns": list(columns),
+        "because": list(governed.access.because),
+    }
+    if files is not None:
+        told |= {"objects": len(files), "objectUris": [file.uri for file in files[:_MOST_URIS]]}
+    return told
 
 
 def _pruned(files: Sequence[DataFile], planned: model.PlannedScan, wanted: pruning.Conditions) -> tuple[DataFile, ...]:

@@ -29,7 +29,7 @@ _versions = sa.Table(
     sa.Column("value", sa.BigInteger, nullable=False),
 )
 
-STATE, AUDIT = 0, 1
+STATE, AUDIT, AUDIT_INDEX = 0, 1, 2
 """Lanes: the writers of one lane take turns, those of another do not wait for them."""
 
 

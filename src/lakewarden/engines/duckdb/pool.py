@@ -62,8 +62,9 @@ class WorkerLost(Exception):
 class DuckDbEngine:
     """Implements :class:`lakewarden.query.ports.Engine`."""
 
-    def __init__(self, objects: Path, spill: Path, limits: Limits) -> None:
+    def __init__(self, objects: Path, spill: Path, limits: Limits, own: tuple[Path, ...] = ()) -> None:
         self._objects = objects
+        self._own = tuple(map(str, own))
         self._spill = spill
         self._limits = limits
         # None stands for a worker that could not be started; whoever takes it tries again.
@@ -172,7 +173,7 @@ class DuckDbEngine:
         limits = self._limits
         try:
             spill = Path(tempfile.mkdtemp(dir=self._spill))
-            settings = Settings(limits.memory_bytes, limits.threads, str(spill), str(self._objects))
+            settings = Settings(limits.memory_bytes, limits.threads, str(spill), str(self._objects), self._own)
             return _Worker(settings, spill, limits.seconds)
         except (OSError, WorkerLost):
             _log.exception("a worker could not be started")
