@@ -16,13 +16,14 @@ class ScanRequest(msgspec.Struct, frozen=True):
 
 
 class SourceRequest(msgspec.Struct, frozen=True):
-    """A relation over files that the worker reads by itself: ORC, AVRO or JSON, with the table's columns and types."""
+    """A relation over files that the worker reads by itself: ORC, AVRO, JSON or ICEBERG, with the table's columns and types."""
 
     name: str
     format: str
     paths: tuple[str, ...]
     columns: tuple[tuple[str, str], ...]
     options: dict[str, str]
+    uris: tuple[str, ...] = ()
 
 
 class OutputRequest(msgspec.Struct, frozen=True):

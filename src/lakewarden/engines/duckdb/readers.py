@@ -21,7 +21,7 @@ _UNREAD = frozenset({".bz2", ".lz4", ".snappy", ".deflate", ".lzo", ".xz", ".zip
 
 def reader(table: Table) -> Callable[[Scan, Sequence[Column]], str]:
     """The function that gives a table's relation; raises :class:`QueryFailed` for a format that is not read here."""
-    found = READERS.get(table.serde)
+    found = _from_source if is_iceberg(table) else READERS.get(table.serde)
     if found is None:
         raise QueryFailed(
             f"HIVE_UNSUPPORTED_FORMAT: Tables with SerDe {table.serde or 'none'} are not supported", 2, 1303
@@ -49,7 +49,7 @@ def lenient_parquet(scan: Scan) -> Mapping[str, str]:
     A column that was added to the table later is null in older files (Athena User Guide, "Schema updates").
     """
     table = scan.planned.governed.table
-    if table.serde != formats.PARQUET or not scan.files:
+    if table.serde != formats.PARQUET or is_iceberg(table) or not scan.files:
         return {}
     nulls = ", ".join(f"CAST(NULL AS {type_of(column)}) AS {name(column.name)}" for column in table.columns)
     reads = {_read_parquet(table, files) for files in _by_partition(scan).values()}
@@ -175,12 +175,11 @@ def _from_source(scan: Scan, columns: Sequence[Column]) -> str:
 def sources_of(scan: Scan) -> Sequence[SourceRequest]:
     """The sources that the scan's relation is made of; none for the formats that DuckDB reads."""
     table = scan.planned.governed.table
-    kind = _SOURCES.get(table.serde)
-    if kind is None:
+    kind = "ICEBERG" if is_iceberg(table) else _SOURCES.get(table.serde)
+    if kind is None or not scan.files:
         return ()
     found = []
-    for number, (key, files) in enumerate(_grouped(scan, by_codec=True).items()):
-        del key
+    for number, files in enumerate(_grouped(scan, by_codec=kind == "JSON").values()):
         options = {"codec": codec(files[0].uri) if kind == "JSON" else "", **_source_options(table)}
         found.append(
             SourceRequest(
@@ -189,13 +188,21 @@ def sources_of(scan: Scan) -> Sequence[SourceRequest]:
                 tuple(file.path for file in files),
                 tuple((column.name, type_of(column)) for column in table.columns),
                 options,
+                tuple(file.uri for file in files) if kind == "ICEBERG" else (),
             )
         )
     return found
 
 
+def is_iceberg(table: Table) -> bool:
+    """Whether the table's files are what its Iceberg metadata says, and not what lies at its location."""
+    return table.parameters.get("table_type", "").upper() == "ICEBERG"
+
+
 def _source_options(table: Table) -> Mapping[str, str]:
-    """SerDe properties that the worker knows; ``mapping.<column>`` names a column's key in the JSON."""
+    """Properties that the worker knows; ``mapping.<column>`` names a column's key in the JSON."""
+    if is_iceberg(table):
+        return {"metadata_location": table.parameters.get("metadata_location", "")}
     return {
         key: value
         for key, value in table.serde_parameters.items()

@@ -9,12 +9,13 @@ import fastavro
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from lakewarden.engines.duckdb import iceberg
 from lakewarden.engines.duckdb.protocol import Request, ScanRequest, SourceRequest
 
 _BATCH_ROWS = 20_000
 _UNREADABLE = (
     duckdb.InvalidInputException, duckdb.BinderException, pa.ArrowException, OSError, ValueError, KeyError, TypeError,
-    EOFError,
+    EOFError, StopIteration,
 )  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def _spellings(wanted: str, keys: list[str]) -> list[str]:
     return [key for key in keys if key.lower() == wanted.lower()]
 
 
-_SOURCES = {"ORC": _orc, "AVRO": _avro, "JSON": _json}
+_SOURCES = {"ORC": _orc, "AVRO": _avro, "JSON": _json, "ICEBERG": iceberg.create}
 
 
 def _name(value: str) -> str:

@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lakewarden.engines.duckdb import confine, reading, writing
+from lakewarden.engines.duckdb import confine, iceberg, reading, writing
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
 from lakewarden.engines.duckdb.values import JAVA_DOUBLE, java_double, text_sql
 
@@ -100,7 +100,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
         batches = iter(reader)
         first = next(batches, None)
-    except (duckdb.Error, reading.BadFile, pa.ArrowException) as error:
+    except (duckdb.Error, reading.BadFile, iceberg.Unread, pa.ArrowException) as error:
         _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
         return
     _send(sink, msgspec.msgpack.encode(Reply(types=types)))
