@@ -271,3 +271,12 @@ def test_results_of_unload_and_ctas_are_private(lake: Lake, run: Run, name: str)
         body(lake, uri, LIMITED)
     with pytest.raises(Exception, match="AccessDenied"):
         body(lake, uri, "admin")
+
+
+def test_statistics_say_nothing_of_what_is_hidden(lake: Lake) -> None:
+    """The size of a file with hidden columns is not told to who may not see them."""
+    sql = f"SELECT count(*) AS c FROM {lake.dataset.table}"
+    hidden = lake.query(LIMITED, sql).execution["Statistics"]["DataScannedInBytes"]
+    whole = lake.query(FULL, sql).execution["Statistics"]["DataScannedInBytes"]
+    assert whole > 10_000
+    assert 0 < hidden < 100

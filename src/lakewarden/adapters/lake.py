@@ -165,6 +165,8 @@ class GovernedLake:
             raise InsufficientPermissions("Alter", name)
         if governed.table.table_type == VIEW:
             raise QueryFailed("NOT_SUPPORTED: ALTER TABLE of a view is not supported", 2, 1303)
+        if governed.table.parameters.get("table_type", "").upper() == "ICEBERG":
+            raise QueryFailed("NOT_SUPPORTED: ALTER TABLE of an Iceberg table is not supported", 2, 1303)
         changed = {**altered(record.document, statement.change), "Name": name}
         self._catalog.update_table(call.principal, database, changed, str(record.version))
 

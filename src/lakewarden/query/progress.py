@@ -13,7 +13,11 @@ from lakewarden.query.results import Row
 
 @dataclass(slots=True)
 class Progress:
-    """Filled in as the run goes on. ``rows`` are the result's, or those that were written."""
+    """Filled in as the run goes on. ``rows`` are the result's, or those that were written.
+
+    ``scanned_bytes`` is the size of all files that are opened, which the audit trail tells and limits go by;
+    ``told_bytes`` leaves out the files of tables of which the caller may not see everything.
+    """
 
     kind: str = "DML"
     substatement: str = ""
@@ -23,6 +27,8 @@ class Progress:
     rows: int = 0
     bytes_written: int = 0
     scanned_bytes: int = 0
+    told_bytes: int = 0
+    restricted: bool = False
     planning_ms: int = 0
     engine_ms: int = 0
     update_count: int = 0
@@ -31,6 +37,11 @@ class Progress:
     reused_output: str = ""
     tables: list[Mapping[str, object]] = field(default_factory=list)
     written: str = ""
+
+    @property
+    def statistic_bytes(self) -> int:
+        """DataScannedInBytes. INVARIANT (non_interference): what is hidden in a file has no part in it."""
+        return self.told_bytes + (max(1, self.bytes_written) if self.restricted else 0)
 
 
 class Cancellation:

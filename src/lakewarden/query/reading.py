@@ -144,7 +144,12 @@ class Reader:
             files = _pruned(self._lake.files(planned.governed.table), planned, wanted.get(planned.relation, ()))
             found.append(Scan(planned, files))
             progress.tables.append(_told(planned.governed, columns, files))
-            progress.scanned_bytes += sum(file.size for file in files)
+            size = sum(file.size for file in files)
+            progress.scanned_bytes += size
+            if _whole(planned.governed):
+                progress.told_bytes += size
+            else:
+                progress.restricted = True
         if execution.cutoff_bytes and progress.scanned_bytes > execution.cutoff_bytes:
             raise QueryCancelled("Query cancelled! : Bytes scanned limit was exceeded")
         progress.fingerprint = _fingerprint(read.plan, found)
@@ -152,6 +157,12 @@ class Reader:
 
     def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
         self._audit.data_access(call, execution.id, governed, columns)
+
+
+def _whole(governed: GovernedTable) -> bool:
+    """Whether the caller may see every row and column of the table."""
+    access = governed.access
+    return access.rows.all_rows and len(access.columns) == len(governed.table.all_columns)
 
 
 def _told(governed: GovernedTable, columns: Sequence[str], files: Sequence[DataFile] | None) -> Mapping[str, object]:

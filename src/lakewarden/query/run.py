@@ -150,7 +150,9 @@ class Runner:
             self._results.read(call, f"{found.output}.metadata", 0, 1)
         except AwsError:
             return False
-        progress.reused_output, progress.rows, progress.scanned_bytes = found.output, found.statistics.rows, 0
+        progress.reused_output, progress.rows = found.output, found.statistics.rows
+        progress.scanned_bytes = progress.told_bytes = 0
+        progress.restricted = False
         return True
 
     def _counted(

@@ -258,7 +258,7 @@ class QueryService:
             kind=progress.kind,
             substatement=progress.substatement,
             statistics=Statistics(
-                queue_ms, progress.planning_ms, engine, 1, total, progress.scanned_bytes, progress.rows,
+                queue_ms, progress.planning_ms, engine, 1, total, progress.statistic_bytes, progress.rows,
                 progress.bytes_written,
             ),
             output=progress.reused_output or live.execution.output,

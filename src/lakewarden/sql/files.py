@@ -79,6 +79,8 @@ def of_unload(properties: Properties) -> FileOptions:
 
 def of_table(table: Table) -> FileOptions:
     """The options of INSERT INTO a table: as its files are."""
+    if table.parameters.get("table_type", "").upper() == "ICEBERG":
+        raise Unsupported("INSERT INTO an Iceberg table")
     name = _FORMAT_OF_SERDE.get(table.serde)
     if name is None:
         raise Unsupported(f"INSERT INTO a table with SerDe {table.serde or 'none'}")
