@@ -280,3 +280,33 @@ def test_statistics_say_nothing_of_what_is_hidden(lake: Lake) -> None:
     whole = lake.query(FULL, sql).execution["Statistics"]["DataScannedInBytes"]
     assert whole > 10_000
     assert 0 < hidden < 100
+
+
+def test_partitions_by_statement(lake: Lake, run: Run, name: str) -> None:
+    """ADD, RENAME and DROP PARTITION, MSCK REPAIR; what is in no partition of the catalog is not read."""
+    place = f"lake/{name}"
+    s3 = lake.client("admin", "s3")
+    for folder, value in (("day=1", "a"), ("day=2", "b"), ("elsewhere", "c")):
+        s3.put_object(Bucket=lake.results, Key=f"{place}/{folder}/f", Body=f"{value}\n".encode())
+    run(f"CREATE EXTERNAL TABLE {name} (v string) PARTITIONED BY (day string) LOCATION 's3://{lake.results}/{place}/'")
+    assert rows(run(f"SELECT * FROM {name}")) == []
+    run(f"ALTER TABLE {name} ADD PARTITION (day = '1')")
+    run(f"ALTER TABLE {name} ADD IF NOT EXISTS PARTITION (day = '1') PARTITION (day = 'x') "
+        f"LOCATION 's3://{lake.results}/{place}/elsewhere/'")  # fmt: skip
+    assert lake.query("admin", f"ALTER TABLE {name} ADD PARTITION (day = '1')").state == "FAILED"
+    assert rows(run(f"SELECT v, day FROM {name} ORDER BY day")) == [["a", "1"], ["c", "x"]]
+    assert run(f"MSCK REPAIR TABLE {name}").rows == [[f"Repair: Added partition to metastore {name}:day=2"]]
+    assert run(f"MSCK REPAIR TABLE {name}").rows == []
+    run(f"ALTER TABLE {name} PARTITION (day = 'x') RENAME TO PARTITION (day = 'y')")
+    assert run(f"SHOW PARTITIONS {name}").rows == [["day=1"], ["day=2"], ["day=y"]]
+    assert rows(run(f"SELECT v, day FROM {name} WHERE day > '1' ORDER BY day")) == [["b", "2"], ["c", "y"]]
+    run(f"ALTER TABLE {name} DROP PARTITION (day = '1'), PARTITION (day = 'y')")
+    assert lake.query("admin", f"ALTER TABLE {name} DROP PARTITION (day = '1')").state == "FAILED"
+    run(f"ALTER TABLE {name} DROP IF EXISTS PARTITION (day = '1')")
+    assert rows(run(f"SELECT v FROM {name}")) == [["b"]]
+    assert lake.query(LIMITED, f"ALTER TABLE {name} ADD PARTITION (day = '3')").reason.startswith("TABLE_NOT_FOUND")
+    grant(lake, LIMITED, name)
+    assert lake.query(LIMITED, f"ALTER TABLE {name} ADD PARTITION (day = '3')").state == "FAILED"
+    assert lake.query(LIMITED, f"MSCK REPAIR TABLE {name}").state == "FAILED"
+    wrong = lake.query("admin", f"ALTER TABLE {name} ADD PARTITION (night = '3')")
+    assert "must name the keys day" in wrong.reason

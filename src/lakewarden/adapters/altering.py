@@ -5,26 +5,9 @@ from typing import Any
 
 from lakewarden.kernel.lake import Column
 from lakewarden.query.errors import QueryFailed
-from lakewarden.sql.model import (
-    AddColumns,
-    AddPartitions,
-    Change,
-    ChangeColumn,
-    DropPartitions,
-    RenamePartition,
-    ReplaceColumns,
-    SetLocation,
-    SetProperties,
-)
+from lakewarden.sql.model import AddColumns, Change, ChangeColumn, ReplaceColumns, SetLocation, SetProperties
 
 Document = Mapping[str, Any]
-
-
-_PARTITION_CHANGES: Mapping[type, str] = {
-    AddPartitions: "ADD PARTITION",
-    DropPartitions: "DROP PARTITION",
-    RenamePartition: "RENAME PARTITION",
-}
 
 
 def altered(document: Document, change: Change) -> Document:
@@ -42,8 +25,7 @@ def altered(document: Document, change: Change) -> Document:
     elif isinstance(change, ChangeColumn):
         columns = _changed(columns, change)
     else:
-        said = _PARTITION_CHANGES[type(change)]
-        raise QueryFailed(f"NOT_SUPPORTED: ALTER TABLE {said} is not supported; partitions are found by path", 2, 1303)
+        raise QueryFailed(f"NOT_SUPPORTED: ALTER TABLE {type(change).__name__} is not supported", 2, 1303)
     return {**document, "StorageDescriptor": {**storage, "Columns": columns}}
 
 

@@ -1,17 +1,18 @@
 """``query.ports.Lake``: the catalog as one caller may see it, through Athena."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace as changed
 from typing import Any
-from urllib.parse import unquote
 
 from lakewarden.adapters.altering import altered, members
 from lakewarden.catalog.errors import AlreadyExistsException, EntityNotFoundException, InsufficientPermissions
+from lakewarden.catalog.partitions import PartitionService
+from lakewarden.catalog.rules import attached_access
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
 from lakewarden.kernel.arn import Arn, s3
 from lakewarden.kernel.call import Call
-from lakewarden.kernel.lake import AccessMode, Column, DataFile, GovernedTable, Table
+from lakewarden.kernel.lake import EVERY_PARTITION, AccessMode, Column, DataFile, GovernedTable, Table, Wanted
 from lakewarden.query.errors import QueryFailed
 from lakewarden.query.reading import VIEW
 from lakewarden.sql.model import AlterDatabase, AlterTable, CreateDatabase, CreateTable, TableRef
@@ -30,6 +31,7 @@ class GovernedLake:
     def __init__(
         self,
         catalog: CatalogService,
+        partitions: PartitionService,
         storage: StorageService,
         guard: Guard,
         account: str,
@@ -37,6 +39,7 @@ class GovernedLake:
         own_files: OwnFiles = lambda _: None,
     ) -> None:
         self._catalog = catalog
+        self._partitions = partitions
         self._storage = storage
         self._guard = guard
         self._account = account
@@ -76,9 +79,23 @@ class GovernedLake:
         if not governed.table.location:
             # A view has no data of its own.
             return True
-        if governed.access.mode is AccessMode.LAKE_FORMATION:
-            return self._guard.check(call, Access("lakeformation:GetDataAccess", "*", FORWARDED)).allowed
-        bucket, prefix = split_uri(governed.table.location)
+        mode, table = governed.access.mode, governed.table
+        if mode is AccessMode.LAKE_FORMATION and not self._vended(call):
+            return False
+        # INVARIANT (least_reach): what a partition or a parameter leads to outside the table's location is opened by Lake
+        # Formation only where that place is registered too; else, as everywhere in hybrid mode, by IAM on S3.
+        places = set(self._partitions.outside(table))
+        if mode is not AccessMode.IAM:
+            places = {place for place in places if not self._catalog.is_registered(place)}
+        if mode is not AccessMode.LAKE_FORMATION:
+            places.add(table.location)
+        return all(self._may_read_at(call, place) for place in places)
+
+    def _vended(self, call: Call) -> bool:
+        return self._guard.check(call, Access("lakeformation:GetDataAccess", "*", FORWARDED)).allowed
+
+    def _may_read_at(self, call: Call, location: str) -> bool:
+        bucket, prefix = split_uri(location)
         policy = self._storage.policy(bucket)
         prefix = prefix.rstrip("/")
         return all(
@@ -89,15 +106,24 @@ class GovernedLake:
             )
         )
 
-    def files(self, table: Table) -> Sequence[DataFile]:
-        """The table's objects; of a partitioned table those whose path names every key (``key=value/``)."""
+    def files(self, call: Call, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]:
+        """The table's objects, partition by partition; of the partitions only those that are ``wanted``.
+
+        Objects that belong to a principal (query results, and tables made among them) are that principal's alone.
+        """
+        reader = call.principal.grantee_arn
         own = self._own_files(table)
         if own is not None:
             return own
         if not table.location:
             return ()
-        found = self._storage.files_under(table.location)
-        return list(in_partitions(table, found)) if table.partition_keys else found
+        if not table.partition_keys:
+            return self._storage.files_under(table.location, reader)
+        return [
+            changed(file, partition=source.values)
+            for source in self._partitions.sources(table, wanted)
+            for file in self._storage.files_under(source.location, reader)
+        ]
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None:
         """CREATE DATABASE."""
@@ -194,7 +220,7 @@ class GovernedLake:
 
     def _access(self, action: str, resource: str) -> Access:
         arn = str(Arn("glue", self._region, self._account, resource))
-        return Access(action, arn, FORWARDED)
+        return attached_access(self._catalog.attached, action, arn, FORWARDED)
 
 
 def table_input(statement: CreateTable) -> dict[str, Any]:
@@ -229,14 +255,3 @@ def view_input(name: str, text: str, columns: Sequence[Column]) -> dict[str, Any
         "ViewExpandedText": EXPANDED_TEXT,
         "StorageDescriptor": {"Columns": members(columns), "Location": "", "SerdeInfo": {}},
     }
-
-
-def in_partitions(table: Table, files: Sequence[DataFile]) -> Iterator[DataFile]:
-    """The files that lie in a partition, with its values; Hive's folder names escape what a path cannot hold."""
-    keys = tuple(key.name for key in table.partition_keys)
-    base = table.location.rstrip("/") + "/"
-    for file in files:
-        folders = file.uri.removeprefix(base).split("/")[:-1]
-        named = [folder.partition("=") for folder in folders[: len(keys)]]
-        if len(folders) >= len(keys) and tuple(unquote(name).lower() for name, _, _ in named) == keys:
-            yield dataclasses.replace(file, partition=tuple(unquote(value) for _, _, value in named))

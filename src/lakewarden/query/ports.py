@@ -1,16 +1,27 @@
 """What the query context needs from elsewhere. Bootstrap plugs the other contexts and the engines in here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event
 from typing import BinaryIO, Protocol
+from urllib.parse import quote
 
 import pyarrow as pa
 
 from lakewarden.kernel.call import Call
-from lakewarden.kernel.lake import Column, DataFile, GovernedTable, Table
-from lakewarden.sql.model import AlterDatabase, AlterTable, CreateDatabase, CreateTable, PlannedScan, TableRef
+from lakewarden.kernel.lake import EVERY_PARTITION, Column, DataFile, GovernedTable, Table, Wanted
+from lakewarden.sql.model import (
+    AddPartitions,
+    AlterDatabase,
+    AlterTable,
+    CreateDatabase,
+    CreateTable,
+    DropPartitions,
+    PlannedScan,
+    RenamePartition,
+    TableRef,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,7 @@ class Lake(Protocol):
 
     def table(self, call: Call, database: str, name: str) -> GovernedTable | None: ...
 
-    def files(self, table: Table) -> Sequence[DataFile]: ...
+    def files(self, call: Call, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]: ...
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None: ...
 
@@ -122,6 +133,24 @@ class Lake(Protocol):
     def alter_table(self, call: Call, statement: AlterTable) -> None: ...
 
     def drop_table(self, call: Call, table: TableRef, *, if_exists: bool, view: bool = False) -> None: ...
+
+
+class Partitions(Protocol):
+    """The partitions of the catalog's tables, under the caller's rights."""
+
+    def require_add(self, call: Call, database: str, name: str) -> None: ...
+
+    def listed(self, call: Call, governed: GovernedTable) -> Sequence[tuple[str, ...]]: ...
+
+    def add(self, call: Call, governed: GovernedTable, change: AddPartitions) -> None: ...
+
+    def register(self, call: Call, database: str, name: str, written: Iterable[tuple[str, ...]]) -> None: ...
+
+    def drop(self, call: Call, governed: GovernedTable, change: DropPartitions) -> None: ...
+
+    def rename(self, call: Call, governed: GovernedTable, change: RenamePartition) -> None: ...
+
+    def repair(self, call: Call, governed: GovernedTable) -> Sequence[tuple[str, ...]]: ...
 
 
 class Warehouse(Protocol):
@@ -194,3 +223,14 @@ class AccessAudit(Protocol):
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
         """How the query ended: state, error, rows, bytes, columns read."""
         ...
+
+
+_HIVE_SAFE = "".join(map(chr, range(32, 127))).translate(str.maketrans("", "", "\"#%'*/:=?\\{}[]^")) + " "
+
+
+def partition_path(keys: Sequence[str], values: Sequence[str]) -> str:
+    """``key=value/`` for each key, escaped as Hive does."""
+    return "".join(
+        f"{quote(key, safe=_HIVE_SAFE)}={quote(value, safe=_HIVE_SAFE)}/"
+        for key, value in zip(keys, values, strict=True)
+    )

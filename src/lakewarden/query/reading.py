@@ -141,7 +141,9 @@ class Reader:
             # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
             columns = [column.name for column in planned.columns]
             self._record(call, execution, planned.governed, columns)
-            files = _pruned(self._lake.files(planned.governed.table), planned, wanted.get(planned.relation, ()))
+            conditions, table = wanted.get(planned.relation, ()), planned.governed.table
+            found_files = self._lake.files(call, table, pruning.equal_texts(table.partition_keys, conditions))
+            files = _pruned(found_files, planned, conditions)
             found.append(Scan(planned, files))
             progress.tables.append(_told(planned.governed, columns, files))
             size = sum(file.size for file in files)

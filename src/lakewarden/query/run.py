@@ -17,6 +17,7 @@ from lakewarden.query.ports import (
     Engine,
     EngineResult,
     Lake,
+    Partitions,
     Prepared,
     ResultColumn,
     ResultStore,
@@ -42,6 +43,7 @@ class Runner:
     def __init__(
         self,
         lake: Lake,
+        partitions: Partitions,
         engine: Engine,
         warehouse: Warehouse,
         results: ResultStore,
@@ -55,8 +57,8 @@ class Runner:
         self._prepared = prepared
         self._keep_rows = keep_rows
         self._reader = Reader(lake, audit)
-        self._utility = Utility(lake, prepared)
-        writer = Writer(self._reader, lake, engine, warehouse, results)
+        self._utility = Utility(lake, partitions, prepared)
+        writer = Writer(self._reader, lake, partitions, engine, warehouse, results)
         self._writers: Mapping[type, Callable[[Any, Execution, Call, Progress, Cancellation], None]] = {
             model.CreateTableAs: writer.create_table_as,
             model.Insert: writer.insert,

@@ -9,10 +9,9 @@ from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import GovernedTable
 from lakewarden.query.errors import QueryFailed
 from lakewarden.query.model import Execution
-from lakewarden.query.ports import Lake, Prepared, ResultColumn
+from lakewarden.query.ports import Lake, Partitions, Prepared, ResultColumn, partition_path
 from lakewarden.query.reading import VIEW, view_text
 from lakewarden.query.results import Row
-from lakewarden.query.writing import partition_path
 from lakewarden.sql import model, show
 from lakewarden.sql.errors import SqlError, TableNotFound
 
@@ -23,8 +22,9 @@ _NOTHING: Answer = ((), ())
 class Utility:
     """One method for each statement, found by its class."""
 
-    def __init__(self, lake: Lake, prepared: Prepared) -> None:
+    def __init__(self, lake: Lake, partitions: Partitions, prepared: Prepared) -> None:
         self._lake = lake
+        self._partitions = partitions
         self._prepared = prepared
         self._methods: Mapping[type, Callable[[Any, Execution, Call], Answer]] = {
             model.CreateDatabase: self._create_database,
@@ -74,16 +74,23 @@ class Utility:
         return _NOTHING
 
     def _alter_table(self, statement: model.AlterTable, _: Execution, call: Call) -> Answer:
-        self._found(statement.table, call)
-        self._lake.alter_table(call, statement)
+        found, change = self._found(statement.table, call), statement.change
+        if isinstance(change, model.AddPartitions):
+            self._partitions.add(call, found, change)
+        elif isinstance(change, model.DropPartitions):
+            self._partitions.drop(call, found, change)
+        elif isinstance(change, model.RenamePartition):
+            self._partitions.rename(call, found, change)
+        else:
+            self._lake.alter_table(call, statement)
         return _NOTHING
 
     def _repair_table(self, statement: model.RepairTable, _: Execution, call: Call) -> Answer:
-        """Partitions are found by their paths whenever the table is read, so that there is nothing to add."""
         found = self._found(statement.table, call)
-        if not found.table.partition_keys:
-            raise QueryFailed(f"FAILED: Table {found.table.name} is not a partitioned table", 2, 1301)
-        return _NOTHING
+        keys = _keys(found)
+        added = self._partitions.repair(call, found)
+        head = f"Repair: Added partition to metastore {found.table.name}:"
+        return (_text("result"),), [(head + partition_path(keys, one).rstrip("/"),) for one in added]
 
     def _drop_table(self, statement: model.DropTable, _: Execution, call: Call) -> Answer:
         self._lake.drop_table(call, statement.table, if_exists=statement.if_exists)
@@ -123,12 +130,10 @@ class Utility:
     def _show_partitions(self, statement: model.ShowPartitions, _: Execution, call: Call) -> Answer:
         """Partition keys can be seen whenever any column can; which of them there are, by who may read the table."""
         found = self._found(statement.table, call)
-        keys = [key.name for key in found.table.partition_keys]
-        if not keys:
-            raise QueryFailed(f"FAILED: Table {found.table.name} is not a partitioned table", 2, 1301)
-        if not found.access.columns or not found.access.rows.all_rows:
+        keys = _keys(found)
+        if not found.access.columns:
             raise QueryFailed("Insufficient Lake Formation permission(s): Required Select on the table", 2, 1301)
-        values = sorted({file.partition for file in self._lake.files(found.table)})
+        values = sorted(self._partitions.listed(call, found))
         return (_text("partition"),), [(partition_path(keys, one).rstrip("/"),) for one in values]
 
     def _show_properties(self, statement: model.ShowProperties, _: Execution, call: Call) -> Answer:
@@ -182,6 +187,13 @@ class Utility:
                 "Insufficient Lake Formation permission(s): Required Describe on the whole table", 2, 1301
             )
         return found
+
+
+def _keys(found: GovernedTable) -> list[str]:
+    keys = [key.name for key in found.table.partition_keys]
+    if not keys:
+        raise QueryFailed(f"FAILED: Table {found.table.name} is not a partitioned table", 2, 1301)
+    return keys
 
 
 def _text(name: str) -> ResultColumn:

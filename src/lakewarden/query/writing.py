@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AwsError
@@ -19,11 +18,13 @@ from lakewarden.query.ports import (
     Engine,
     Lake,
     OutputFormat,
+    Partitions,
     ResultColumn,
     ResultStore,
     Scan,
     Warehouse,
     Written,
+    partition_path,
 )
 from lakewarden.query.progress import Cancellation, Progress, elapsed_ms
 from lakewarden.query.reading import VIEW, Read, Reader
@@ -32,7 +33,6 @@ from lakewarden.sql import files, formats, model
 from lakewarden.sql.errors import SqlError, TableNotFound
 
 ROWS = (ResultColumn("rows", "bigint", 19),)
-_HIVE_SAFE = "".join(map(chr, range(32, 127))).translate(str.maketrans("", "", "\"#%'*/:=?\\{}[]^")) + " "
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,18 @@ class _Target:
 class Writer:
     """Statements that write data, each with its caller's rights."""
 
-    def __init__(self, reader: Reader, lake: Lake, engine: Engine, warehouse: Warehouse, results: ResultStore) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        lake: Lake,
+        partitions: Partitions,
+        engine: Engine,
+        warehouse: Warehouse,
+        results: ResultStore,
+    ) -> None:
         self._reader = reader
         self._lake = lake
+        self._partitions = partitions
         self._engine = engine
         self._warehouse = warehouse
         self._results = results
@@ -68,6 +77,8 @@ class Writer:
             raise SqlError(f"TABLE_ALREADY_EXISTS: {where}: Table '{name}' already exists")
         location = _folder(options.location or f"{execution.staging}tables/{execution.id}/")
         vended = self._warehouse.require_create(call, statement.table, location)
+        if options.partitioned_by:
+            self._partitions.require_add(call, *statement.table.key)
         # INVARIANT (non_interference): what lies among query results is its owner's alone, as they are.
         private = location.startswith(execution.staging)
         read, scans = self._scans(statement.query, execution, call, progress)
@@ -82,6 +93,7 @@ class Writer:
                 uris = self._store(call, execution, _Target(location, vended, private), output, written, progress)
                 try:
                     self._register(statement, call, location, options, columns)
+                    self._add_partitions(call, statement.table.key, output, written)
                 except (AwsError, QueryFailed):
                     self._warehouse.discard(location, [uri.removeprefix(location) for uri in uris])
                     raise
@@ -127,6 +139,8 @@ class Writer:
         if table.table_type == VIEW:
             raise SqlError("NOT_SUPPORTED: Inserting into views is not supported")
         vended = self._warehouse.require_insert(call, governed)
+        if table.partition_keys:
+            self._partitions.require_add(call, table.database, table.name)
         options = files.of_table(table)
         wanted = _inserted(table.all_columns, statement.columns)
         read, scans = self._scans(statement.query, execution, call, progress)
@@ -143,6 +157,11 @@ class Writer:
             stop.commit()
             target = _Target(_folder(table.location), vended, False)
             uris = self._store(call, execution, target, output, written, progress)
+            try:
+                self._add_partitions(call, ref.key, output, written)
+            except (AwsError, QueryFailed):
+                self._warehouse.discard(target.location, [uri.removeprefix(target.location) for uri in uris])
+                raise
             self._answer(call, execution, progress, uris)
 
     def unload(
@@ -207,6 +226,10 @@ class Writer:
         progress.written = target.location
         return [target.location + name for name in names]
 
+    def _add_partitions(self, call: Call, table: tuple[str, str], output: OutputFormat, written: Written) -> None:
+        if output.partitioned and written.rows:
+            self._partitions.register(call, *table, (one.partition for one in written.files))
+
     def _answer(self, call: Call, execution: Execution, progress: Progress, uris: Sequence[str]) -> None:
         """The manifest of what was written, and the metadata beside it."""
         progress.columns, progress.complete = ROWS, True
@@ -231,11 +254,3 @@ def _folder(location: str) -> str:
     if not location.startswith("s3://") or len(location) > 900 or not location[5:].strip("/"):
         raise QueryFailed("INVALID_TABLE_PROPERTY: External location is not a valid S3 path", 2, 1301)
     return location.rstrip("/") + "/"
-
-
-def partition_path(keys: Sequence[str], values: Sequence[str]) -> str:
-    """``key=value/`` for each key, escaped as Hive does."""
-    return "".join(
-        f"{quote(key, safe=_HIVE_SAFE)}={quote(value, safe=_HIVE_SAFE)}/"
-        for key, value in zip(keys, values, strict=True)
-    )

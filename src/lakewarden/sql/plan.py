@@ -57,7 +57,7 @@ def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[s
     columns = tuple(column for column in governed.table.all_columns if column.name in used)
     # INVARIANT (least_reach): a scan exposes only columns that were granted.
     assert {column.name for column in columns} <= set(governed.access.columns), ref  # noqa: S101 - a second look
-    return PlannedScan(relation, governed, columns, governed.access.rows)
+    return PlannedScan(relation, governed, columns, governed.access.rows_for(column.name for column in columns))
 
 
 def _fold_names(tree: exp.Expression) -> None:

@@ -76,7 +76,12 @@ class Wire:
             if signed is not None and credential is not None:
                 hashed = _payload_hash(signed, where.service, body, streams=streams)
                 key = sigv4.verify(signed, raw, credential.secret_key, where.service, hashed)
-                known = replace(known, principal=credential.principal)
+                known = replace(
+                    known,
+                    principal=credential.principal,
+                    auth_type="REST-QUERY-STRING" if signed.presigned else "REST-HEADER",
+                    signed_at=signed.signed_at,
+                )
             if where.service == "s3" and not streams:
                 body = await _decoded(effective, signed, key, body, where.operation)
             params = _parse(where, effective, body)
