@@ -5,10 +5,11 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
-from lakewarden.sql import ddl, gate
+from lakewarden.sql import calls, ddl, gate
 from lakewarden.sql.errors import SqlSyntaxError, Unsupported
 from lakewarden.sql.limits import check_length, check_tokens, no_tokens
 from lakewarden.sql.model import Select, Statement, TableRef
+from lakewarden.sql.normalize import normalize
 from lakewarden.sql.positions import at, position_of
 
 _TRINO = sqlglot.Dialect.get_or_raise("trino")
@@ -73,12 +74,12 @@ _REFUSED = frozenset(
 
 def _query(tokens: list[Token], text: str, database: str) -> Select:
     try:
-        trees = _TRINO.parser().parse(tokens, text)
+        trees = _TRINO.parser().parse(calls.mark(tokens), text)
     except ParseError as error:
         raise _syntax_error(error, text) from error
     except RecursionError as error:
         raise SqlSyntaxError(1, 1, "the statement is nested too deeply") from error
-    tree = trees[0] if len(trees) == 1 else None
+    tree = normalize(trees[0]) if len(trees) == 1 and trees[0] is not None else None
     if not isinstance(tree, exp.Query):
         raise Unsupported("This statement")
     gate.check(tree, text)

@@ -5,18 +5,20 @@ from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from lakewarden.kernel.lake import GovernedTable
+from lakewarden.sql import comparisons
 from lakewarden.sql.errors import ColumnNotFound, NoAccessibleColumns, SqlError, TableNotFound, Unsupported
+from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.sql.model import EnginePlan, PlannedScan, Select, TableRef
 from lakewarden.sql.parse import is_cte, table_ref
 from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
-from lakewarden.sql.transforms import TRANSFORMS
+from lakewarden.sql.transforms import translate
+from lakewarden.sql.types import annotate
 
 _UNKNOWN = re.compile(r"(?:Unknown column: |Column ')\"?([^\"'\s]+)")
 Tables = Mapping[tuple[str, str], GovernedTable]
@@ -41,8 +43,8 @@ def plan(query: Select, tables: Tables, text: str, database: str) -> EnginePlan:
     tree = _qualified(tree, schema, text)
     read = _resolve(tree, schema, text)
     names = tuple(tree.named_selects)
-    for transform in TRANSFORMS:
-        tree = tree.transform(transform)
+    comparisons.check(tree, text)
+    tree = translate(tree)
     scans = tuple(_scan(ref, relations[ref.key], tables[ref.key], read) for ref in query.tables)
     return EnginePlan(render(tree, frozenset(relations.values())), scans, names)
 
@@ -57,7 +59,14 @@ def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[s
     columns = tuple(column for column in governed.table.all_columns if column.name in used)
     # INVARIANT (least_reach): a scan exposes only columns that were granted.
     assert {column.name for column in columns} <= set(governed.access.columns), ref  # noqa: S101 - a second look
-    return PlannedScan(relation, governed, columns, governed.access.rows)
+    predicate = predicate_of(governed.access.rows, governed.table)
+    if predicate is None:
+        return PlannedScan(relation, governed, columns, governed.access.rows)
+    # The filter's own columns are read under the barrier and do not leave it.
+    read_columns = tuple(
+        column for column in governed.table.all_columns if column.name in used or column.name in predicate.columns
+    )
+    return PlannedScan(relation, governed, columns, governed.access.rows, predicate.sql, read_columns)
 
 
 def _fold_names(tree: exp.Expression) -> None:
@@ -102,9 +111,7 @@ def _qualified(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]], te
             quote_identifiers=True,
             expand_alias_refs=False,
         )
-        qualified = annotate_types(
-            qualified, schema={name: dict(one) for name, one in schema.items()}, dialect="duckdb"
-        )
+        qualified = annotate(qualified, schema)
     except SqlglotError as error:
         raise _unresolved(error, tree, text) from error
     except RecursionError as error:
@@ -182,6 +189,9 @@ def _source(scope: Scope, name: str) -> exp.Expression | Scope | None:
 
 def _has_output(source: Scope, name: str) -> bool:
     """Whether a derived table, CTE or UNNEST gives a column of that name."""
+    if isinstance(source.expression, exp.Unnest):
+        offset = source.expression.args.get("offset")
+        return name in source.expression.alias_column_names or (isinstance(offset, exp.Identifier) and name == offset.name)
     if not isinstance(source.expression, exp.Query):
         return True
     return name in (source.outer_columns or source.expression.named_selects)

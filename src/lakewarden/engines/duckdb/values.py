@@ -34,6 +34,8 @@ _SIMPLE: Mapping[str, tuple[str, int]] = {
 }
 _DECIMAL = re.compile(r"DECIMAL\(([0-9]+),([0-9]+)\)")
 JAVA_DOUBLE = "java_double"
+JAVA_DOUBLE_CAST = "java_double_cast"
+"""The same for CAST(x AS varchar); Trino 4xx writes both as Java does."""
 
 
 def result_column(name: str, duckdb_type: str) -> ResultColumn:

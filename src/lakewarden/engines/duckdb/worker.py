@@ -12,9 +12,10 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lakewarden.engines.duckdb import confine
+from lakewarden.engines.duckdb import confine, recheck, seccomp
+from lakewarden.engines.duckdb.macros import needed
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
-from lakewarden.engines.duckdb.values import JAVA_DOUBLE, java_double, text_sql
+from lakewarden.engines.duckdb.values import JAVA_DOUBLE, JAVA_DOUBLE_CAST, java_double, text_sql
 
 _BATCH_ROWS = 20_000
 _SYSTEM_READS = [
@@ -37,7 +38,7 @@ def main() -> None:
     settings = msgspec.msgpack.decode(_message(source), type=Settings)
     confine.limit_resources(settings.memory_bytes)
     _warm_up(settings)
-    confined = confine.confine([settings.objects, *_SYSTEM_READS], [settings.spill])
+    confined = confine.confine([settings.objects, *_SYSTEM_READS], [settings.spill]) and seccomp.forbid()
     _send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
     while True:
         connection = _ready(settings)
@@ -51,7 +52,10 @@ def main() -> None:
 def _warm_up(settings: Settings) -> None:
     """Run one query of every kind of value, so that all that is loaded lazily is loaded before the wall goes up."""
     connection = _ready(settings)
-    statement = "SELECT 1 AS a, 1e300 AS b, [DATE '2020-01-01'] AS c, now() AS d, 'x' AS e, 1.5 AS f"
+    statement = (
+        "SELECT 1 AS a, 1e300 AS b, list_value(CAST('2020-01-01' AS DATE)) AS c, now() AS d, 'x' AS e, 1.5 AS f, "
+        "t_text(1.5e0) AS g, strftime(timezone('Europe/Berlin', now()), '%Y') AS h, to_json(1) AS i"
+    )
     _answer(connection, Request(sql=statement, scans=(), paths=()), io.BytesIO())
     connection.close()
 
@@ -71,6 +75,7 @@ def _ready(settings: Settings) -> duckdb.DuckDBPyConnection:
         },
     )
     connection.create_function(JAVA_DOUBLE, java_double, ["DOUBLE"], "VARCHAR")
+    connection.create_function(JAVA_DOUBLE_CAST, java_double, ["DOUBLE"], "VARCHAR")
     return connection
 
 
@@ -84,7 +89,10 @@ def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -> None
 
 def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> None:
     try:
+        recheck.check(connection, request.sql, frozenset(scan.relation for scan in request.scans))
         _lock(connection, request.paths)
+        for macro in needed(" ".join((request.sql, *(scan.select for scan in request.scans)))):
+            connection.execute(macro)
         for scan in request.scans:
             kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
             connection.execute(f'CREATE {kind} "{scan.relation}" AS {scan.select}')
@@ -96,7 +104,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
         batches = iter(reader)
         first = next(batches, None)
-    except duckdb.Error as error:
+    except (duckdb.Error, recheck.Refused) as error:
         _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
         return
     _send(sink, msgspec.msgpack.encode(Reply(types=types)))

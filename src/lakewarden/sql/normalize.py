@@ -1,0 +1,48 @@
+"""What the parser reads in its own way, put back into the form that the other steps expect."""
+
+from sqlglot import exp
+from sqlglot.expressions import apply_index_offset
+
+from lakewarden.sql.calls import name_of, unmark_aliases
+from lakewarden.sql.transforms import prepare
+
+
+def normalize(tree: exp.Expression) -> exp.Expression:
+    """Aliases without marks, subscripts from 1, VALUES and TABLE(sequence(...)) as queries."""
+    unmark_aliases(tree)
+    for bracket in tree.find_all(exp.Bracket):
+        # The parser has counted them down from 1 to 0.
+        bracket.set("expressions", apply_index_offset(bracket.this, bracket.expressions, 1, dialect="trino"))
+        bracket.set("offset", None)
+    if isinstance(tree, exp.Values):
+        tree = exp.Select(expressions=[exp.Star()]).from_(_named(tree))
+    for values in tree.find_all(exp.Values):
+        _named(values)
+    for table in list(tree.find_all(exp.TableFromRows)):
+        _sequence(table)
+    prepare(tree)
+    return tree
+
+
+def _named(values: exp.Values) -> exp.Values:
+    """VALUES without names of its own has the columns _col0, _col1, ..."""
+    alias = values.args.get("alias")
+    if alias is None:
+        alias = exp.TableAlias(this=exp.to_identifier("_values", quoted=True))
+        values.set("alias", alias)
+    if not alias.args.get("columns") and values.expressions:
+        first = values.expressions[0]
+        width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
+        alias.set("columns", [exp.to_identifier(f"_col{place}", quoted=True) for place in range(width)])
+    return values
+
+
+def _sequence(table: exp.TableFromRows) -> None:
+    """``TABLE(sequence(1, 10))`` has one column, ``sequential_number``."""
+    made = table.this
+    if not isinstance(made, exp.Anonymous) or name_of(made) != "sequence":
+        return
+    alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier("_sequence", quoted=True))
+    if not alias.args.get("columns"):
+        alias.set("columns", [exp.to_identifier("sequential_number", quoted=True)])
+    table.replace(exp.Unnest(expressions=[made], alias=alias))
