@@ -1,9 +1,12 @@
 """What the parser reads in its own way, put back into the form that the other steps expect."""
 
+import re
+
 from sqlglot import exp
 from sqlglot.expressions import apply_index_offset
 
 from lakewarden.sql.calls import name_of, unmark_aliases
+from lakewarden.sql.errors import SqlError
 from lakewarden.sql.transforms import prepare
 
 
@@ -20,8 +23,26 @@ def normalize(tree: exp.Expression) -> exp.Expression:
         _named(values)
     for table in list(tree.find_all(exp.TableFromRows)):
         _sequence(table)
+    for string in list(tree.find_all(exp.UnicodeString)):
+        string.replace(exp.Literal.string(_unescaped(string)))
     prepare(tree)
     return tree
+
+
+def _unescaped(string: exp.UnicodeString) -> str:
+    """``U&'\\0041\\+01F600'``; a character that does not exist is a syntax error."""
+    escape = string.args["escape"].name if isinstance(string.args.get("escape"), exp.Expression) else "\\"
+    mark = re.escape(escape)
+
+    def character(found: re.Match[str]) -> str:
+        code = found.group(1) or found.group(2)
+        if code is None:
+            return escape
+        if int(code, 16) > 0x10FFFF or 0xD800 <= int(code, 16) <= 0xDFFF:
+            raise SqlError("SYNTAX_ERROR: Invalid escaped character")
+        return chr(int(code, 16))
+
+    return re.sub(rf"{mark}(?:([0-9A-Fa-f]{{4}})|\+([0-9A-Fa-f]{{6}})|{mark})", character, string.name)
 
 
 def _named(values: exp.Values) -> exp.Values:

@@ -210,6 +210,7 @@ _RESULTS: Mapping[str, Callable[[list[exp.Expression]], exp.DataType]] = {
     "round": _rounded,
     "truncate": lambda a: _whole(a) if len(a) == 1 else a[0].type or UNKNOWN,
     "if": lambda a: common(a[1:]),
+    "sign": lambda a: built("decimal(1,0)") if kind(a[0]) is D.DECIMAL else a[0].type or UNKNOWN,
     "rand": _random,
     "random": _random,
     "lpad": _filled,

@@ -59,7 +59,12 @@ _KNOWN: Mapping[str, tuple[str, int, int]] = {
     "NotImplementedException": ("NOT_SUPPORTED: This statement is not supported", 2, 1303),
 }
 _CODE = re.compile(r"'!([A-Z_]+)'|\"!([A-Z_]+)\"")
-_OUT_OF_RANGE = re.compile(r"out of range|Overflow|could not be cast to (?:INT|DECIMAL)|can't be cast|out of the range", re.IGNORECASE)
+_OUT_OF_RANGE = re.compile(r"out of range|Overflow|could not be cast to (?:INT|DECIMAL)|cannot be cast because|out of the range", re.IGNORECASE)
+
+
+def _own_words(message: str) -> str:
+    """What stands before the first quoted value."""
+    return message.replace("can't", "cannot").split("'", 1)[0]
 
 
 def failure(reply: Reply) -> QueryFailed:
@@ -73,7 +78,9 @@ def failure(reply: Reply) -> QueryFailed:
         return QueryFailed(ERRORS[code], 2, 1002)
     if "More than one row returned by a subquery" in reply.message:
         return QueryFailed(ERRORS["SCALAR"], 2, 1301)
-    if reply.error in {"ConversionException", "InvalidInputException"} and _OUT_OF_RANGE.search(reply.message.split("'", 1)[0]):
+    if re.search(r"(?:date|time|timestamp) field value out of range", _own_words(reply.message)):
+        return QueryFailed(*_KNOWN["ConversionException"])
+    if reply.error in {"ConversionException", "InvalidInputException"} and _OUT_OF_RANGE.search(_own_words(reply.message)):
         return QueryFailed(*_KNOWN["OutOfRangeException"])
     known = _KNOWN.get(reply.error)
     if known is not None:

@@ -16,9 +16,11 @@ def macros() -> Mapping[str, str]:
     return {found.group(1): found.group() for found in _STATEMENT.finditer(text)}
 
 
-def needed(sql: str) -> Iterator[str]:
-    """The statements that make the macros that ``sql`` uses, each after those that it uses itself."""
-    done: set[str] = set()
+def needed(sql: str, done: set[str]) -> Iterator[str]:
+    """The statements that make the macros that ``sql`` uses, each after those that it uses itself.
+
+    ``done`` names those that are there already, and grows.
+    """
 
     def visit(text: str, own: str) -> Iterator[str]:
         for name in dict.fromkeys(one.lower() for one in _NAME.findall(text)):

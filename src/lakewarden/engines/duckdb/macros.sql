@@ -49,8 +49,10 @@ CREATE TEMP MACRO t_bitwise_and(a, b) AS CAST(a AS BIGINT) & CAST(b AS BIGINT);
 CREATE TEMP MACRO t_bitwise_or(a, b) AS CAST(a AS BIGINT) | CAST(b AS BIGINT);
 CREATE TEMP MACRO t_bitwise_xor(a, b) AS xor(CAST(a AS BIGINT), CAST(b AS BIGINT));
 CREATE TEMP MACRO t_bitwise_not(a) AS ~CAST(a AS BIGINT);
-CREATE TEMP MACRO t_left_shift(a, n) AS CASE WHEN n >= 64 THEN 0 ELSE
-  CAST(((CAST(a AS HUGEINT) & CAST(18446744073709551615 AS HUGEINT) >> CAST(n AS HUGEINT)) << CAST(n AS HUGEINT)) AS HUGEINT) END;
+CREATE TEMP MACRO t_signed(x) AS CASE WHEN x >= CAST(9223372036854775808 AS HUGEINT) THEN CAST(x - CAST(18446744073709551616 AS HUGEINT) AS BIGINT) ELSE CAST(x AS BIGINT) END;
+CREATE TEMP MACRO t_left_shift(a, n) AS CASE WHEN n >= 64 THEN CAST(0 AS BIGINT) ELSE
+  t_signed((CAST(a AS HUGEINT) & (CAST(18446744073709551615 AS HUGEINT) >> CAST(n AS HUGEINT))) << CAST(n AS HUGEINT)) END;
+CREATE TEMP MACRO t_cbrt(x) AS CASE WHEN pow(round(cbrt(x)), 3) = x THEN round(cbrt(x)) ELSE cbrt(x) END;
 CREATE TEMP MACRO t_right_shift(a, n) AS CASE WHEN n >= 64 THEN 0 WHEN a >= 0 THEN CAST(a AS BIGINT) >> CAST(n AS BIGINT)
   ELSE CAST((CAST(a AS HUGEINT) & CAST(18446744073709551615 AS HUGEINT)) >> CAST(n AS HUGEINT) AS HUGEINT) END;
 CREATE TEMP MACRO t_right_shift_arithmetic(a, n) AS CAST(CASE WHEN n >= 64 THEN CASE WHEN a < 0 THEN -1 ELSE 0 END
@@ -125,7 +127,7 @@ CREATE TEMP MACRO t_split_part(s, delimiter, n) AS CASE WHEN n <= 0 THEN CAST('!
   WHEN n > len(string_split(s, delimiter)) THEN NULL ELSE split_part(s, delimiter, CAST(n AS BIGINT)) END;
 CREATE TEMP MACRO t_split_limit(s, delimiter, most) AS CASE WHEN most <= 0 THEN [CAST('!LIMIT' AS INTEGER)::VARCHAR]
   WHEN len(string_split(s, delimiter)) <= most THEN string_split(s, delimiter)
-  ELSE list_append(list_slice(string_split(s, delimiter), 1, most - 1), array_to_string(list_slice(string_split(s, delimiter), most, NULL), delimiter)) END;
+  ELSE list_append(list_slice(string_split(s, delimiter), 1, most - 1), array_to_string(list_slice(string_split(s, delimiter), most, len(string_split(s, delimiter))), delimiter)) END;
 CREATE TEMP MACRO t_split_pairs(s, entries, pairs) AS list_transform(list_filter(string_split(s, entries), lambda x : x <> ''),
   lambda x : {'k': split_part(x, pairs, 1), 'v': CASE WHEN len(string_split(x, pairs)) = 2 THEN split_part(x, pairs, 2) ELSE CAST('!SPLIT_TO_MAP' AS INTEGER)::VARCHAR END});
 CREATE TEMP MACRO t_split_to_map(s, entries, pairs) AS CASE WHEN s = '' THEN CAST(MAP() AS MAP(VARCHAR, VARCHAR)) ELSE map_from_entries(t_split_pairs(s, entries, pairs)) END;
@@ -138,9 +140,11 @@ CREATE TEMP MACRO t_strpos_nth(s, part, n) AS CASE
 CREATE TEMP MACRO t_strpos_nth_from(s, part, n) AS CASE WHEN len(string_split(s, part)) <= n THEN 0
   ELSE length(array_to_string(list_slice(string_split(s, part), 1, n), part)) + 1 END;
 CREATE TEMP MACRO t_position(a, b) AS strpos(b, a);
+CREATE TEMP MACRO t_soundex_codes(s) AS string_split(translate(upper(left(s, 1)) || regexp_replace(upper(substring(s, 2)), '[HW]', '', 'g'),
+    'BFPVCGJKQSXZDTLMNRAEIOUYHW', '11112222222233455600000000'), '');
 CREATE TEMP MACRO t_soundex(s) AS CASE WHEN NOT regexp_full_match(s, '[A-Za-z]*') THEN CAST('!SOUNDEX' AS INTEGER)::VARCHAR WHEN s = '' THEN '' ELSE
-  left(upper(left(s, 1)) || replace(substring(regexp_replace(translate(regexp_replace(upper(s), '(.)[HW]+', '\1', 'g'),
-    'BFPVCGJKQSXZDTLMNRAEIOUYHW', '11112222222233455600000000'), '(.)\1+', '\1', 'g'), 2), '0', '') || '000', 4) END;
+  left(upper(left(s, 1)) || array_to_string(list_filter(list_slice(list_filter(t_soundex_codes(s), lambda c, i : i = 1 OR c <> t_soundex_codes(s)[i - 1]), 2, 100),
+    lambda c : c <> '0'), '') || '000', 4) END;
 CREATE TEMP MACRO t_format_number(x) AS CASE WHEN abs(x) < 1000 THEN CAST(CAST(x AS BIGINT) AS VARCHAR)
   WHEN abs(x) < 1000000 THEN t_short(x / 1e3) || 'K' WHEN abs(x) < 1000000000 THEN t_short(x / 1e6) || 'M'
   WHEN abs(x) < 1e12 THEN t_short(x / 1e9) || 'B' WHEN abs(x) < 1e15 THEN t_short(x / 1e12) || 'T' ELSE t_short(x / 1e15) || 'Q' END;

@@ -96,7 +96,9 @@ def _scalar_sql(value: str, duckdb_type: str) -> str:
     if duckdb_type.startswith("TIMESTAMP"):
         return f"strftime(CAST({value} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%g')"
     if duckdb_type == "TIME":
-        return f"left(CAST({value} AS VARCHAR) || '.000', 12)"
+        return f"t_time_text({value})"
+    if duckdb_type == "INTERVAL":
+        return f"t_interval_text({value})"
     return f"CAST({value} AS VARCHAR)"
 
 

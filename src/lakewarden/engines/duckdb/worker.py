@@ -91,8 +91,8 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
     try:
         recheck.check(connection, request.sql, frozenset(scan.relation for scan in request.scans))
         _lock(connection, request.paths)
-        for macro in needed(" ".join((request.sql, *(scan.select for scan in request.scans)))):
-            connection.execute(macro)
+        made: set[str] = set()
+        _make_macros(connection, " ".join((request.sql, *(scan.select for scan in request.scans))), made)
         for scan in request.scans:
             kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
             connection.execute(f'CREATE {kind} "{scan.relation}" AS {scan.select}')
@@ -101,6 +101,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         names = [f"c{number}" for number in range(len(types))]
         items = ", ".join(f"{text_sql(name, kind)} AS {name}" for name, kind in zip(names, types, strict=True))
         statement = f"SELECT {items} FROM ({request.sql}) AS q({', '.join(names)})"  # noqa: S608 - the gate has passed it
+        _make_macros(connection, statement, made)
         reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
         batches = iter(reader)
         first = next(batches, None)
@@ -118,6 +119,11 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         return
     _send(sink, b"")
     _send(sink, msgspec.msgpack.encode(Reply()))
+
+
+def _make_macros(connection: duckdb.DuckDBPyConnection, sql: str, made: set[str]) -> None:
+    for macro in needed(sql, made):
+        connection.execute(macro)
 
 
 def _ipc(batch: pa.RecordBatch) -> bytes:

@@ -13,7 +13,7 @@ acos                    1    t_acos           double
 asin                    1    t_asin           double
 atan                    1    atan             double
 atan2                   2    atan2            double
-cbrt                    1    cbrt             double
+cbrt                    1    t_cbrt           double
 ceil                    1    *                same
 ceiling                 1    *                same
 cos                     1    cos              double

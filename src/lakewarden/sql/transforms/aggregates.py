@@ -3,8 +3,8 @@
 from sqlglot import exp
 
 from lakewarden.sql.errors import Unsupported
+from lakewarden.sql.transforms.as_text import as_text
 from lakewarden.sql.transforms.build import Calls, Rewrite, arguments_of, call, cast, text, wrapped
-from lakewarden.sql.types import D, kind
 
 
 def _as_bigint(name: str) -> Rewrite:
@@ -77,7 +77,7 @@ def listagg(node: exp.Expression) -> exp.Expression:
     value, separator = inner.this, inner.args.get("separator") or text("")
     distinct = isinstance(value, exp.Distinct)
     item = value.expressions[0] if distinct else value
-    item = item if kind(item) is D.VARCHAR else call("t_text", item)
+    item = as_text(item)
     item = exp.Distinct(expressions=[item]) if distinct else item
     order = node.expression if isinstance(node, exp.WithinGroup) else None
     last = exp.Order(this=separator, expressions=list(order.expressions)) if isinstance(order, exp.Order) else separator

@@ -5,10 +5,13 @@ import re
 from sqlglot import exp
 
 from lakewarden.sql.errors import Unsupported
+from lakewarden.sql.transforms.as_text import as_text
 from lakewarden.sql.transforms.build import call, cast, cast_to, text
 from lakewarden.sql.types import STAMPS, TEXT, WHOLE, ZONED, D, kind
 
-_ZONE = re.compile(r"^\s*\d+-\d+-\d+(?:[ T]\d+:\d+(?::\d+(?:\.\d+)?)?)?\s*(Z|[+-]\d\d(?::?\d\d)?|[A-Za-z][\w/+-]*)\s*$")
+_ZONE = re.compile(
+    r"\s*(\d+-\d+-\d+)(?:[ T](\d+:\d+)(?::(\d+(?:\.\d+)?))?)?\s*(Z|[+-]\d\d(?::?\d\d)?|[A-Za-z][\w/+-]*)\s*"
+)
 _ALLOWED = (
     frozenset({D.BOOLEAN, D.DATE, D.TIME, D.DECIMAL, D.DOUBLE, D.FLOAT, D.VARBINARY, D.JSON, D.UUID, D.INTERVAL})
     | frozenset({D.ARRAY, D.LIST, D.MAP, D.STRUCT})
@@ -26,7 +29,11 @@ def prepare(tree: exp.Expression) -> None:
         value = node.this
         if not isinstance(value, exp.Literal) or not value.is_string:
             continue
-        if node.to.this in STAMPS and _ZONE.match(value.name):
+        zoned = _ZONE.fullmatch(value.name) if node.to.this in STAMPS | ZONED else None
+        if zoned is not None:
+            day, time, second, zone = zoned.groups()
+            gap = " " if zone[0].isalpha() and zone != "Z" else ""
+            node.set("this", text(f"{day} {time or '00:00'}:{second or '00'}{gap}{zone}"))
             node.set("to", exp.DataType(this=D.TIMESTAMPTZ))
         elif node.to.this is D.DECIMAL and not node.to.expressions:
             whole, _, part = value.name.strip().lstrip("+-").partition(".")
@@ -92,14 +99,7 @@ def _to_whole(value: exp.Expression, source: exp.DType) -> exp.Expression:
 def _to_text(value: exp.Expression, to: exp.DataType) -> exp.Expression:
     source = kind(value)
     size = to.expressions[0].name if to.expressions else ""
-    if source is D.JSON:
-        made: exp.Expression = call("json_extract_string", value, text("$"))
-    elif source in TEXT:
-        made = value
-    elif source is D.VARBINARY:
-        raise Unsupported("CAST of varbinary to varchar")
-    else:
-        made = call("t_text", value)
+    made = as_text(value)
     if not size.isdigit():
         return made
     if to.this is D.CHAR:

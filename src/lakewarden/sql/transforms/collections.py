@@ -3,9 +3,10 @@
 from sqlglot import exp
 
 from lakewarden.sql.errors import SqlError, Unsupported
+from lakewarden.sql.transforms.as_text import as_text
 from lakewarden.sql.transforms.build import Calls, Rewrite, arguments_of, call, cast, number, text
 from lakewarden.sql.transforms.lambdas import applied, field, lambda_of, made, name
-from lakewarden.sql.types import STAMPS, ZONED, D, kind
+from lakewarden.sql.types import STAMPS, ZONED, D, item, kind
 
 
 def subscript(node: exp.Expression) -> exp.Expression:
@@ -68,7 +69,9 @@ def _fold(function: str) -> Rewrite:
 
 def _join(node: exp.Expression) -> exp.Expression:
     of, separator, *null = arguments_of(node)
-    shown = call("list_transform", of, made(["x"], call("t_text", name("x"))))
+    each = name("x")
+    each._type = item(of.type)
+    shown = call("list_transform", of, made(["x"], as_text(each)))
     if null:
         return call("t_join_nulls", shown, separator, null[0])
     return call("array_to_string", shown, separator)

@@ -5,6 +5,7 @@ import re
 from sqlglot import exp
 
 from lakewarden.sql.errors import Unsupported
+from lakewarden.sql.transforms.as_text import as_text
 from lakewarden.sql.transforms.build import (
     Calls,
     Rewrite,
@@ -16,7 +17,7 @@ from lakewarden.sql.transforms.build import (
     parenthesised,
     text,
 )
-from lakewarden.sql.types import TEXT, D, kind
+from lakewarden.sql.types import D, kind
 
 _ARRAYS = frozenset({D.ARRAY, D.LIST})
 _PRINTF = re.compile(r"%(?:%|-?[0-9]*(?:\.[0-9]+)?[sdfexX])")
@@ -87,8 +88,12 @@ def _part(value: exp.Expression, start: exp.Expression, length: exp.Expression |
     if kind(value) is D.VARBINARY:
         raise Unsupported("substr of varbinary")
     rest = [] if length is None else [length]
-    known = isinstance(start, exp.Literal) and start.name.isdigit() and int(start.name) > 0
+    known = _natural(start) and (length is None or _natural(length))
     return call("substring" if known else "t_substr" if length is None else "t_substr_for", value, start, *rest)
+
+
+def _natural(node: exp.Expression) -> bool:
+    return isinstance(node, exp.Literal) and node.name.isdigit() and int(node.name) > 0
 
 
 def _pad(name: str) -> Rewrite:
@@ -136,7 +141,7 @@ def position(node: exp.Expression) -> exp.Expression:
 def normalize(node: exp.Expression) -> exp.Expression:
     """``normalize(s)``: the form NFC only."""
     form = node.args.get("form")
-    if form is not None and form.name.upper() != "NFC":
+    if isinstance(form, exp.Expression) and form.name.upper() != "NFC":
         raise Unsupported(f"normalize to {form.name.upper()[:10]}")
     return call("nfc_normalize", node.this)
 
@@ -157,7 +162,7 @@ def _format(node: exp.Expression) -> exp.Expression:
 
 def _formatted(value: exp.Expression, letter: str) -> exp.Expression:
     if letter == "s":
-        return value if kind(value) in TEXT else call("t_text", value)
+        return as_text(value)
     return cast(value, "BIGINT" if letter in "dxX" else "DOUBLE")
 
 
