@@ -19,9 +19,10 @@ from lakewarden.sql.functions import FUNCTIONS
 from lakewarden.sql.hive_types import UnknownType, duckdb_type
 from lakewarden.sql.limits import check_tokens
 from lakewarden.sql.normalize import normalize
+from lakewarden.sql.resolve import is_local
 from lakewarden.sql.total import is_total
 from lakewarden.sql.transforms import translate
-from lakewarden.sql.types import annotate
+from lakewarden.sql.types import D, annotate, kind
 
 _TRINO = sqlglot.Dialect.get_or_raise("trino")
 _RELATION = "filtered"
@@ -78,13 +79,16 @@ def _compiled(expression: str, schema: Schema) -> Predicate:
     annotate(tree, {_RELATION: types})
     comparisons.check(tree, text)
     condition = translate(tree).args["where"].this
+    if kind(condition) is not D.BOOLEAN:
+        raise InvalidRowFilter
     read = set()
     for column in condition.find_all(exp.Column):
-        if column.table and column.name not in types:
+        if not column.table and is_local(column):
+            continue
+        if column.name not in types:
             raise InvalidRowFilter
-        if column.table:
-            read.add(column.name)
-            column.set("table", None)
+        read.add(column.name)
+        column.set("table", None)
     total = is_total(condition)
     sql = condition.sql(dialect="duckdb")
     return Predicate(f"({sql})" if total else f"try({sql})", frozenset(read))
@@ -103,4 +107,4 @@ def _only_condition(tree: exp.Select) -> exp.Expression:
             function = FUNCTIONS[calls.name_of(node)]
             if function.aggregate or function.window or function.name in {"rand", "random", "uuid", "shuffle"}:
                 raise InvalidRowFilter
-    return where.this  # type: ignore[no-any-return]
+    return where.this

@@ -27,12 +27,25 @@ _NODES = frozenset(getattr(exp, name) for name in _STRUCTURE.split())
 _TABLE_ARGS = frozenset({"this", "db", "catalog", "alias", "joins", "sample"})
 _JOIN_ARGS = frozenset({"this", "side", "kind", "on", "using", "method"})
 _SELECT_ARGS = frozenset(
-    {"with_", "expressions", "from_", "joins", "where", "group", "having", "windows", "order", "limit", "offset", "distinct"}
+    {
+        "with_",
+        "expressions",
+        "from_",
+        "joins",
+        "where",
+        "group",
+        "having",
+        "windows",
+        "order",
+        "limit",
+        "offset",
+        "distinct",
+    }
     | {"kind", "hint", "operation_modifiers", "laterals", "sample"}
 )
 _WINDOW_ARGS = frozenset({"this", "partition_by", "order", "spec", "alias", "over", "first"})
 _ARGS = {exp.Table: _TABLE_ARGS, exp.Join: _JOIN_ARGS, exp.Select: _SELECT_ARGS, exp.Window: _WINDOW_ARGS}
-_NO_CLAUSE = frozenset({exp.Star, exp.Cast, exp.TryCast})
+_NAMES = {"match": "MATCH_RECOGNIZE"}
 
 
 def check(tree: exp.Expression, text: str) -> None:
@@ -109,7 +122,7 @@ def _plain_count(node: exp.Expression | None) -> bool:
 
 
 def _said(clause: str) -> str:
-    return clause.strip("_").replace("_", " ").upper()
+    return _NAMES.get(clause) or clause.strip("_").replace("_", " ").upper()
 
 
 def _check_select(node: exp.Select) -> None:

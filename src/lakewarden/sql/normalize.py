@@ -21,8 +21,11 @@ def normalize(tree: exp.Expression) -> exp.Expression:
         tree = exp.Select(expressions=[exp.Star()]).from_(_named(tree))
     for values in tree.find_all(exp.Values):
         _named(values)
-    for table in list(tree.find_all(exp.TableFromRows)):
+    for table in list(tree.find_all(exp.Table)):
         _sequence(table)
+    for limit in list(tree.find_all(exp.Limit)):
+        if isinstance(limit.expression, exp.Var) and limit.expression.name.upper() == "ALL":
+            limit.pop()
     for string in list(tree.find_all(exp.UnicodeString)):
         string.replace(exp.Literal.string(_unescaped(string)))
     prepare(tree)
@@ -58,9 +61,12 @@ def _named(values: exp.Values) -> exp.Values:
     return values
 
 
-def _sequence(table: exp.TableFromRows) -> None:
+def _sequence(table: exp.Table) -> None:
     """``TABLE(sequence(1, 10))`` has one column, ``sequential_number``."""
-    made = table.this
+    outer = table.this
+    if not isinstance(outer, exp.Anonymous) or outer.name.lower() != "table" or len(outer.expressions) != 1:
+        return
+    made = outer.expressions[0]
     if not isinstance(made, exp.Anonymous) or name_of(made) != "sequence":
         return
     alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier("_sequence", quoted=True))

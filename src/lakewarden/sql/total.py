@@ -17,8 +17,6 @@ def is_total(tree: exp.Expression) -> bool:
         if isinstance(node, exp.Cast):
             if not (isinstance(node.this, exp.Literal) and node.to.this in {D.DATE, D.TIMESTAMP}):
                 return False
-        elif not isinstance(node, _PLAIN):
-            return False
-        elif isinstance(node, exp.Column) and kind(node) is D.UNKNOWN:
+        elif not isinstance(node, _PLAIN) or (isinstance(node, exp.Column) and kind(node) is D.UNKNOWN):
             return False
     return True

@@ -59,6 +59,12 @@ def item(of: exp.DataType | None, number: int = 0) -> exp.DataType:
     return found if isinstance(found, exp.DataType) else UNKNOWN
 
 
+def field_names(of: exp.DataType | None) -> list[str]:
+    """The names of a row's fields; those without one are called field0, field1."""
+    parts = of.expressions if isinstance(of, exp.DataType) and of.this is D.STRUCT else []
+    return [one.name if isinstance(one, exp.ColumnDef) else f"field{place}" for place, one in enumerate(parts)]
+
+
 def common(nodes: list[exp.Expression]) -> exp.DataType:
     """The type that all of ``nodes`` become when they meet."""
     found = [node for node in nodes if kind(node) not in {D.NULL}]
@@ -116,7 +122,9 @@ def _literal(node: exp.Literal) -> exp.DataType:
     whole, point, part = text.partition(".")
     if point:
         return decimal(len(whole.lstrip("0")) + len(part), len(part))
-    return built("integer") if int(text) < 1 << 31 else built("bigint") if int(text) < 1 << 63 else decimal(len(text), 0)
+    return (
+        built("integer") if int(text) < 1 << 31 else built("bigint") if int(text) < 1 << 63 else decimal(len(text), 0)
+    )
 
 
 def _called(node: exp.Anonymous) -> exp.DataType:
@@ -268,5 +276,8 @@ _METADATA = {
 def annotate(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]]) -> exp.Expression:
     """Give every node of a qualified tree its Trino type. ``schema``'s types are DuckDB's."""
     return annotate_types(
-        tree, schema={name: dict(columns) for name, columns in schema.items()}, expression_metadata=_METADATA, dialect="duckdb"
+        tree,
+        schema={name: dict(columns) for name, columns in schema.items()},
+        expression_metadata=_METADATA,
+        dialect="duckdb",
     )

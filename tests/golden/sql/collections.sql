@@ -84,6 +84,6 @@ SELECT sum(n) FROM UNNEST(sequence(1, 100)) AS t(n); -- ["5050"]
 SELECT * FROM TABLE(sequence(1, 3)); -- ["1"] ["2"] ["3"]
 SELECT sequential_number * 2 FROM TABLE(sequence(0, 4, 2)); -- ["0"] ["4"] ["8"]
 SELECT n FROM TABLE(sequence(1, 2)) AS t(n); -- ["1"] ["2"]
-SELECT * FROM TABLE(exclude_columns(input => TABLE(x), columns => DESCRIPTOR(a))); -- FUNCTION_NOT_FOUND: line 1:21: Function 'exclude_columns' not registered
+SELECT * FROM TABLE(exclude_columns(input => TABLE(x), columns => DESCRIPTOR(a))); -- FUNCTION_NOT_FOUND: line 1:15: Function 'table' not registered
 SELECT filter(ARRAY[1], 5); -- NOT_SUPPORTED: An argument that is not a lambda is not supported
 SELECT array_sort(ARRAY[1, 2], (x, y) -> 1); -- NOT_SUPPORTED: array_sort with a comparator is not supported

@@ -74,16 +74,16 @@ SELECT (SELECT max(m) FROM (VALUES 5, 6) u(m)); -- ["6"]
 SELECT (SELECT m FROM (VALUES 5, 6) u(m)); -- SUBQUERY_MULTIPLE_ROWS: Scalar sub-query has returned multiple rows
 SELECT n FROM (VALUES 1, 2) t(n) WHERE n > (SELECT avg(m) FROM (VALUES 1, 2) u(m)); -- ["2"]
 SELECT count(*) FROM (VALUES 1, 2, 3) t(n) TABLESAMPLE BERNOULLI (100); -- ["3"]
-SELECT * FROM (VALUES (1, 2)) t(a, b) MATCH_RECOGNIZE (ORDER BY a MEASURES 1 AS x PATTERN (A) DEFINE A AS true); -- NOT_SUPPORTED: MATCHRECOGNIZE is not supported
+SELECT * FROM (VALUES (1, 2)) t(a, b) MATCH_RECOGNIZE (ORDER BY a MEASURES 1 AS x PATTERN (A) DEFINE A AS true); -- NOT_SUPPORTED: MATCH_RECOGNIZE is not supported
 SELECT t.*, 5 FROM (VALUES (1, 2)) t(a, b); -- ["1", "2", "5"]
 SELECT "N" FROM (VALUES 1) t(n); -- ["1"]
 SELECT n x FROM (VALUES 1) t(n) ORDER BY x; -- ["1"]
 SELECT z FROM (VALUES 1) t(n); -- COLUMN_NOT_FOUND: line 1:8: Column 'z' cannot be resolved or requester is not authorized to access requested resources
 SELECT * FROM nowhere; -- TABLE_NOT_FOUND: line 1:15: Table 'awsdatacatalog.db.nowhere' does not exist
 SELEKT 1; -- SYNTAX_ERROR: line 1:1: mismatched input 'selekt'. Expecting: <query>
-SELECT DISTINCT ON (n) n FROM (VALUES 1) t(n); -- FUNCTION_NOT_FOUND: line 1:17: Function 'on' not registered
+SELECT DISTINCT ON (n) n FROM (VALUES 1) t(n); -- NOT_SUPPORTED: DISTINCT ON is not supported
 SELECT * EXCLUDE (n) FROM (VALUES 1) t(n); -- NOT_SUPPORTED: A star with EXCLUDE, REPLACE or RENAME is not supported
-SELECT n FROM (VALUES 1) t(n) QUALIFY true; -- NOT_SUPPORTED: QUALIFY is not supported
+SELECT n FROM (VALUES 1) t(n) QUALIFY true; -- SYNTAX_ERROR: line 1:31: mismatched input 'QUALIFY'
 SELECT /* c */ 1; -- ["1"]
 SELECT 'x' AS "quoted name"; -- ["x"]
 SELECT count(*) FROM (SELECT DISTINCT a, b FROM (VALUES (1, 1), (1, 1), (1, 2)) t(a, b)); -- ["2"]

@@ -52,7 +52,12 @@ def parquet(root: Path, name: str, data: pa.Table) -> tuple[DataFile, ...]:
 
 def table(name: str, columns: Mapping[str, str], serde: str = formats.PARQUET, **more: Any) -> Table:
     return Table(
-        "db", name, tuple(Column(one, kind) for one, kind in columns.items()), serde=serde, location=f"s3://lake/{name}", **more
+        "db",
+        name,
+        tuple(Column(one, kind) for one, kind in columns.items()),
+        serde=serde,
+        location=f"s3://lake/{name}",
+        **more,
     )
 
 
@@ -76,7 +81,8 @@ def run(
             for batch in result.batches:
                 rows += zip(*(column.to_pylist() for column in batch.columns), strict=True)
             kinds = tuple(
-                (name, one.type, one.precision, one.scale) for name, one in zip(plan.columns, result.columns, strict=True)
+                (name, one.type, one.precision, one.scale)
+                for name, one in zip(plan.columns, result.columns, strict=True)
             )
             return Ran(kinds, tuple(rows))
     except SqlError as error:

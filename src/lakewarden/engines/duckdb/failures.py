@@ -59,7 +59,9 @@ _KNOWN: Mapping[str, tuple[str, int, int]] = {
     "NotImplementedException": ("NOT_SUPPORTED: This statement is not supported", 2, 1303),
 }
 _CODE = re.compile(r"'!([A-Z_]+)'|\"!([A-Z_]+)\"")
-_OUT_OF_RANGE = re.compile(r"out of range|Overflow|could not be cast to (?:INT|DECIMAL)|cannot be cast because|out of the range", re.IGNORECASE)
+_OUT_OF_RANGE = re.compile(
+    r"out of range|Overflow|could not be cast to (?:INT|DECIMAL)|cannot be cast because|out of the range", re.IGNORECASE
+)
 
 
 def _own_words(message: str) -> str:
@@ -73,14 +75,16 @@ def failure(reply: Reply) -> QueryFailed:
     INVARIANT (non_interference): the text is one of ours; the engine's words only choose among them.
     """
     found = _CODE.search(reply.message)
-    code = (found.group(1) or found.group(2)) if found else None
+    code = str(found.group(1) or found.group(2)) if found else ""
     if reply.error in {"ConversionException", "InvalidInputException"} and code in ERRORS:
         return QueryFailed(ERRORS[code], 2, 1002)
     if "More than one row returned by a subquery" in reply.message:
         return QueryFailed(ERRORS["SCALAR"], 2, 1301)
     if re.search(r"(?:date|time|timestamp) field value out of range", _own_words(reply.message)):
         return QueryFailed(*_KNOWN["ConversionException"])
-    if reply.error in {"ConversionException", "InvalidInputException"} and _OUT_OF_RANGE.search(_own_words(reply.message)):
+    if reply.error in {"ConversionException", "InvalidInputException"} and _OUT_OF_RANGE.search(
+        _own_words(reply.message)
+    ):
         return QueryFailed(*_KNOWN["OutOfRangeException"])
     known = _KNOWN.get(reply.error)
     if known is not None:

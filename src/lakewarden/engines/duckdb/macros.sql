@@ -69,23 +69,6 @@ CREATE TEMP MACRO t_cosine_map(a, b) AS
   / (sqrt(list_sum(list_transform(map_values(a), lambda v : v * v))) * sqrt(list_sum(list_transform(map_values(b), lambda v : v * v))));
 
 -- Text of values, as CAST(x AS varchar) gives it
-CREATE TEMP MACRO t_text
-  (x VARCHAR) AS x,
-  (x BOOLEAN) AS CAST(x AS VARCHAR),
-  (x TINYINT) AS CAST(x AS VARCHAR),
-  (x SMALLINT) AS CAST(x AS VARCHAR),
-  (x INTEGER) AS CAST(x AS VARCHAR),
-  (x BIGINT) AS CAST(x AS VARCHAR),
-  (x HUGEINT) AS CAST(x AS VARCHAR),
-  (x DOUBLE) AS t_double_text(x),
-  (x FLOAT) AS t_double_text(CAST(CAST(x AS VARCHAR) AS DOUBLE)),
-  (x DATE) AS CAST(x AS VARCHAR),
-  (x TIME) AS t_time_text(x),
-  (x TIMESTAMP) AS strftime(x, '%Y-%m-%d %H:%M:%S.%g'),
-  (x TIMESTAMPTZ) AS strftime(x AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.%g UTC'),
-  (x UUID) AS CAST(x AS VARCHAR),
-  (x JSON) AS json_extract_string(x, '$'),
-  (x INTERVAL) AS t_interval_text(x);
 CREATE TEMP MACRO t_double_text(x) AS CASE
   WHEN x IS NULL THEN NULL WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' ELSE '-Infinity' END
   ELSE java_double_cast(x) END;
@@ -271,7 +254,6 @@ CREATE TEMP MACRO t_firsts(pairs) AS list_filter(pairs, lambda p, i : p.k IS NOT
 CREATE TEMP MACRO t_map_agg(pairs) AS map_from_entries(t_firsts(pairs));
 CREATE TEMP MACRO t_multimap_agg(pairs) AS map_from_entries(list_transform(t_firsts(pairs),
   lambda p : {'k': p.k, 'v': list_transform(list_filter(pairs, lambda q : q.k = p.k), lambda q : q.v)}));
-CREATE TEMP MACRO t_multimap_from_entries(a) AS t_multimap_agg(list_transform(a, lambda e : {'k': e[1], 'v': e[2]}));
 CREATE TEMP MACRO t_map_union(maps) AS t_map_agg(list_transform(flatten(list_transform(maps, lambda m : map_entries(m))), lambda e : {'k': e.key, 'v': e.value}));
 CREATE TEMP MACRO t_histogram(m) AS map_from_entries(list_transform(map_entries(m), lambda e : {'k': e.key, 'v': CAST(e.value AS BIGINT)}));
 

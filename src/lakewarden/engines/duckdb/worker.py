@@ -54,7 +54,7 @@ def _warm_up(settings: Settings) -> None:
     connection = _ready(settings)
     statement = (
         "SELECT 1 AS a, 1e300 AS b, list_value(CAST('2020-01-01' AS DATE)) AS c, now() AS d, 'x' AS e, 1.5 AS f, "
-        "t_text(1.5e0) AS g, strftime(timezone('Europe/Berlin', now()), '%Y') AS h, to_json(1) AS i"
+        "t_double_text(1.5e0) AS g, strftime(timezone('Europe/Berlin', now()), '%Y') AS h, to_json(1) AS i"
     )
     _answer(connection, Request(sql=statement, scans=(), paths=()), io.BytesIO())
     connection.close()

@@ -30,7 +30,10 @@ _GROUPS: tuple[tuple[str, str], ...] = (
         "to_geojson_geometry convex_hull_agg geometry_union_agg bing_tile bing_tile_at bing_tiles_around bing_tile_coordinates "
         "bing_tile_polygon bing_tile_quadkey bing_tile_zoom_level to_encoded_polyline from_encoded_polyline spatial_partitioning",
     ),
-    (_LEARNING, "classify features learn_classifier learn_libsvm_classifier learn_libsvm_regressor learn_regressor regress"),
+    (
+        _LEARNING,
+        "classify features learn_classifier learn_libsvm_classifier learn_libsvm_regressor learn_regressor regress",
+    ),
     (
         _HASH,
         "crc32 hmac_md5 hmac_sha1 hmac_sha256 hmac_sha512 murmur3 sha512 spooky_hash_v2_32 spooky_hash_v2_64 xxhash64",
@@ -43,7 +46,8 @@ _GROUPS: tuple[tuple[str, str], ...] = (
     ),
     (
         "not offered by this engine",
-        "normal_cdf parse_duration checksum approx_most_frequent skewness entropy combinations bar color render rgb beta_cdf inverse_beta_cdf inverse_normal_cdf t_cdf t_pdf wilson_interval_lower "
+        "normal_cdf parse_duration checksum approx_most_frequent skewness entropy combinations "
+        "bar color render rgb beta_cdf inverse_beta_cdf inverse_normal_cdf t_cdf t_pdf wilson_interval_lower "
         "wilson_interval_upper parse_data_size parse_presto_data_size from_ieee754_32 from_ieee754_64 to_ieee754_32 "
         "to_ieee754_64 to_char to_date to_timestamp array_histogram cosine_distance "
         "contains_sequence find_first find_first_index timestamp_objectid objectid_timestamp objectid",

@@ -231,7 +231,7 @@ map_from_entries        1    t_map_from_entries ?
 map_keys                1    map_keys         keys
 map_values              1    map_values       values
 map_zip_with            3    *                ?
-multimap_from_entries   1    t_multimap_from_entries ?
+multimap_from_entries   1    *                ?
 transform_keys          2    *                ?
 transform_values        2    *                ?
 

@@ -58,7 +58,9 @@ NODES: Mapping[type[exp.Expression], Rewrite] = {
     exp.Struct: collections.row,
     exp.Map: collections.map_of,
     exp.ParseJSON: json.parse,
-    exp.WithinGroup: aggregates.listagg,
+    exp.GroupConcat: aggregates.listagg,
+    exp.IgnoreNulls: aggregates.ignore_nulls,
+    exp.RespectNulls: aggregates.respect_nulls,
     exp.Unnest: unnest.rewrite,
 }
 """Rewrites of syntax."""
@@ -84,8 +86,6 @@ def translate(tree: exp.Expression) -> exp.Expression:
 def _translated(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Anonymous):
         return _called(node)
-    if isinstance(node, exp.GroupConcat) and not isinstance(node.parent, exp.WithinGroup):
-        return aggregates.listagg(node)
     rewrite = NODES.get(type(node))
     return rewrite(node) if rewrite is not None else node
 

@@ -69,19 +69,40 @@ def _union(node: exp.Expression) -> exp.Expression:
 
 def listagg(node: exp.Expression) -> exp.Expression:
     """``listagg(x, ',') WITHIN GROUP (ORDER BY y)``."""
-    inner = node.this if isinstance(node, exp.WithinGroup) else node
-    if not isinstance(inner, exp.GroupConcat):
-        raise Unsupported("WITHIN GROUP of this function")
-    if inner.args.get("on_overflow"):
+    if node.args.get("on_overflow"):
         raise Unsupported("LISTAGG ... ON OVERFLOW")
-    value, separator = inner.this, inner.args.get("separator") or text("")
+    value, separator = node.this, node.args.get("separator") or text("")
+    order = value.expressions if isinstance(value, exp.Order) else []
+    value = value.this if isinstance(value, exp.Order) else value
     distinct = isinstance(value, exp.Distinct)
-    item = value.expressions[0] if distinct else value
-    item = as_text(item)
+    item = as_text(value.expressions[0] if distinct else value)
     item = exp.Distinct(expressions=[item]) if distinct else item
-    order = node.expression if isinstance(node, exp.WithinGroup) else None
-    last = exp.Order(this=separator, expressions=list(order.expressions)) if isinstance(order, exp.Order) else separator
-    return call("string_agg", item, last)
+    return call("string_agg", item, exp.Order(this=separator, expressions=list(order)) if order else separator)
+
+
+_SKIPPING = {
+    "first_value": exp.FirstValue,
+    "last_value": exp.LastValue,
+    "lag": exp.Lag,
+    "lead": exp.Lead,
+    "nth_value": exp.NthValue,
+}
+
+
+def ignore_nulls(node: exp.Expression) -> exp.Expression:
+    """``lag(x) IGNORE NULLS``: only nodes that the renderer knows keep the clause."""
+    inner = node.this
+    made = _SKIPPING.get(inner.name) if isinstance(inner, exp.Anonymous) else None
+    if made is None:
+        raise Unsupported("IGNORE NULLS of this function")
+    value, *rest = inner.expressions
+    names = ("offset", "default")
+    return exp.IgnoreNulls(this=made(this=value, **dict(zip(names, rest, strict=False))))
+
+
+def respect_nulls(node: exp.Expression) -> exp.Expression:
+    """What window functions do anyway."""
+    return node.this
 
 
 CALLS: Calls = {

@@ -40,9 +40,7 @@ def cast_wide(node: exp.Expression) -> exp.Expression:
     return parenthesised(node) if kind(node) in _FLOATING else cast(node, "DOUBLE")
 
 
-def _divide_decimals(
-    left: exp.Expression, right: exp.Expression, s1: int, s2: int, to: exp.DataType
-) -> exp.Expression:
+def _divide_decimals(left: exp.Expression, right: exp.Expression, s1: int, s2: int, to: exp.DataType) -> exp.Expression:
     """Exact, rounded half up, in whole numbers: ``left * 10^(s - s1 + s2) / right`` on unscaled values."""
     scale = int(to.expressions[1].name)
     quotient = call(

@@ -11,7 +11,7 @@ _MACROS = {D.DOUBLE: "t_double_text", D.TIME: "t_time_text", D.INTERVAL: "t_inte
 
 
 def as_text(value: exp.Expression) -> exp.Expression:
-    """The text of ``value`` by its type; of an unknown type, by a macro that asks when the statement is bound."""
+    """The text of ``value`` by its type; of an unknown type, as the engine writes it."""
     of = kind(value)
     if of in TEXT:
         return value
@@ -30,4 +30,4 @@ def as_text(value: exp.Expression) -> exp.Expression:
         return call("json_extract_string", value, text("$"))
     if of is not D.UNKNOWN:
         raise Unsupported(f"CAST of {of.value.lower()} to varchar")
-    return call("t_text", value)
+    return cast(value, "VARCHAR")

@@ -6,7 +6,7 @@ from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.transforms.as_text import as_text
 from lakewarden.sql.transforms.build import Calls, Rewrite, arguments_of, call, cast, number, text
 from lakewarden.sql.transforms.lambdas import applied, field, lambda_of, made, name
-from lakewarden.sql.types import STAMPS, ZONED, D, item, kind
+from lakewarden.sql.types import STAMPS, ZONED, D, field_names, item, kind
 
 
 def subscript(node: exp.Expression) -> exp.Expression:
@@ -14,12 +14,12 @@ def subscript(node: exp.Expression) -> exp.Expression:
     of, index = node.this, node.expressions[0]
     if kind(of) is D.MAP:
         return call("t_map_get", of, index)
-    if kind(of) is D.STRUCT and of.type is not None:
-        fields = of.type.expressions
+    if kind(of) is D.STRUCT:
+        fields = field_names(of.type)
         place = int(index.name) if isinstance(index, exp.Literal) and index.name.isdigit() else 0
         if not 0 < place <= len(fields):
             raise SqlError("INVALID_FUNCTION_ARGUMENT: Invalid row subscript")
-        return field(of, fields[place - 1].name)
+        return field(of, fields[place - 1])
     return call("t_subscript", of, index)
 
 
@@ -191,12 +191,26 @@ def _sequence(node: exp.Expression) -> exp.Expression:
         if not step:
             raise SqlError("FUNCTION_NOT_FOUND: Unexpected parameters (timestamp, timestamp) for function sequence")
         return call("generate_series", start, stop, step[0])
-    if not step and isinstance(start, exp.Literal) and isinstance(stop, exp.Literal) and int(start.name) <= int(stop.name):
+    if (
+        not step
+        and isinstance(start, exp.Literal)
+        and isinstance(stop, exp.Literal)
+        and int(start.name) <= int(stop.name)
+    ):
         return call("generate_series", start, stop)
     return call("t_sequence", start, stop) if not step else call("t_sequence_by", start, stop, step[0])
 
 
+def _multimap(node: exp.Expression) -> exp.Expression:
+    of = arguments_of(node)[0]
+    names = field_names(item(of.type))
+    key, value = names if len(names) == 2 else ("field0", "field1")
+    pair = _pair(field(name("e"), key), field(name("e"), value))
+    return call("t_multimap_agg", call("list_transform", of, made(["e"], pair)))
+
+
 CALLS: Calls = {
+    "multimap_from_entries": _multimap,
     "element_at": _element_at,
     "cardinality": _cardinality,
     "map": _map,

@@ -8,7 +8,12 @@ from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.transforms.build import Calls, Rewrite, arguments_of, call, cast, literal_text, parenthesised, text
 from lakewarden.sql.types import STAMPS, TEXT, ZONED, D, kind
 
-_ENGINE_TYPES = {D.DATE: "DATE", D.TIME: "TIME", **dict.fromkeys(STAMPS, "TIMESTAMP"), **dict.fromkeys(ZONED, "TIMESTAMPTZ")}
+_ENGINE_TYPES = {
+    D.DATE: "DATE",
+    D.TIME: "TIME",
+    **dict.fromkeys(STAMPS, "TIMESTAMP"),
+    **dict.fromkeys(ZONED, "TIMESTAMPTZ"),
+}
 _UNITS = {
     "millisecond": "to_milliseconds", "second": "to_seconds", "minute": "to_minutes", "hour": "to_hours",
     "day": "to_days", "week": "to_weeks", "month": "to_months", "quarter": "to_quarters", "year": "to_years",

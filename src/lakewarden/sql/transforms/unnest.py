@@ -4,7 +4,7 @@ from sqlglot import exp
 
 from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.transforms.build import call
-from lakewarden.sql.types import D, item, kind
+from lakewarden.sql.types import D, field_names, item, kind
 
 
 def rewrite(node: exp.Expression) -> exp.Expression:
@@ -23,8 +23,12 @@ def rewrite(node: exp.Expression) -> exp.Expression:
         inner.append(exp.alias_(call("unnest", call("t_up_to", longest)), "n", quoted=True))
         outer.append(exp.column("n", quoted=True))
     if len(outer) != len(names):
-        raise SqlError(f"MISMATCHED_COLUMN_ALIASES: Column alias list has {len(names)} entries but relation has {len(outer)} columns")
-    source = exp.Subquery(this=exp.Select(expressions=inner), alias=exp.TableAlias(this=exp.to_identifier("u", quoted=True)))
+        raise SqlError(
+            f"MISMATCHED_COLUMN_ALIASES: Column alias list has {len(names)} entries but relation has {len(outer)} columns"
+        )
+    source = exp.Subquery(
+        this=exp.Select(expressions=inner), alias=exp.TableAlias(this=exp.to_identifier("u", quoted=True))
+    )
     query = exp.Select(
         expressions=[exp.alias_(one, name, quoted=True) for one, name in zip(outer, names, strict=True)]
     ).from_(source)
@@ -44,7 +48,7 @@ def _columns(values: list[exp.Expression]) -> tuple[list[exp.Expression], list[e
         inner.append(exp.alias_(call("unnest", value), name, quoted=True))
         of = item(value.type)
         if of.this is D.STRUCT:
-            outer += [_field(column, one.name) for one in of.expressions]
+            outer += [_field(column, one) for one in field_names(of)]
         else:
             outer.append(column)
     return inner, outer
