@@ -111,6 +111,10 @@ def _check_clauses(node: exp.Expression, text: str) -> None:
         raise Unsupported("CAST with a FORMAT")
     elif kind is exp.Join:
         _check_join(node)
+    elif kind is exp.TableSample and (
+        str(node.args.get("method") or "").upper() not in {"BERNOULLI", "SYSTEM"} or not node.args.get("percent")
+    ):
+        raise Unsupported("This kind of TABLESAMPLE")
     elif isinstance(node, exp.SetOperation) and any(
         node.args.get(key) for key in ("by_name", "on", "side", "kind", "match_by_name")
     ):

@@ -75,12 +75,24 @@ class Hostile:
     def _called(self) -> str:
         call = self._pick.choice(_CALLS).format(**self._names)
         if self._pick.random() < 0.3:
-            call = self._pick.choice((call.upper(), f'"{call.split("(")[0]}"({call.split("(", 1)[1]}', f"main.{call}", f"system.main.{call}"))
+            call = self._pick.choice(
+                (call.upper(), f'"{call.split("(")[0]}"({call.split("(", 1)[1]}', f"main.{call}", f"system.main.{call}")
+            )
         return self._pick.choice(_SHELLS).format(x=call)
 
     def _deep(self) -> str:
         depth = self._pick.choice((5, 50, 150, 3000))
-        opening, closing = self._pick.choice((("(", ")"), ("ARRAY[", "]"), ("abs(", ")"), ("CASE WHEN true THEN ", " END"), ("NOT ", ""), ("- ", ""), ("(SELECT ", ")")))
+        opening, closing = self._pick.choice(
+            (
+                ("(", ")"),
+                ("ARRAY[", "]"),
+                ("abs(", ")"),
+                ("CASE WHEN true THEN ", " END"),
+                ("NOT ", ""),
+                ("- ", ""),
+                ("(SELECT ", ")"),
+            )
+        )
         return "SELECT " + opening * depth + "1" + closing * depth
 
     def _bent(self, text: str) -> str:
@@ -130,5 +142,7 @@ def test_hostile_statements_reach_nothing(worker: DuckDbEngine, lake: tuple[Data
 
 
 @pytest.mark.long
-def test_hostile_statements_reach_nothing_at_length(worker: DuckDbEngine, lake: tuple[DataFile, ...], root: Path) -> None:
+def test_hostile_statements_reach_nothing_at_length(
+    worker: DuckDbEngine, lake: tuple[DataFile, ...], root: Path
+) -> None:
     _attack(worker, lake, root, 10_000, 100_000)

@@ -15,7 +15,16 @@ from lakewarden.engines.duckdb import DuckDbEngine
 from lakewarden.kernel.lake import DataFile, GovernedTable, RowFilter
 from tests.unit.engines.lake import Ran, engine, governed, parquet, run, table
 
-_KINDS = {"id": "bigint", "n": "int", "d": "decimal(10,2)", "f": "double", "s": "string", "day": "date", "team": "string", "pay": "int"}
+_KINDS = {
+    "id": "bigint",
+    "n": "int",
+    "d": "decimal(10,2)",
+    "f": "double",
+    "s": "string",
+    "day": "date",
+    "team": "string",
+    "pay": "int",
+}
 _SEEN = ("id", "n", "d", "f", "s", "day")
 _LEFT, _RIGHT = table("t", _KINDS), table("u", _KINDS)
 _FILTER = RowFilter(all_rows=False, expressions=("team = 'mine'", "pay = 7 AND team = 'ours'"))
@@ -42,13 +51,29 @@ def _rows(seed: int, hidden: int) -> list[dict[str, object]]:
 
 
 def _hostile(source: random.Random) -> dict[str, object]:
-    poison = {"n": source.choice([0, 2147483647, None]), "s": source.choice(["poison", "99999999999999999999", "\x00", "{"])}
-    return {**_row(source, source.randint(0, 99), source.choice(["theirs", "ours"])), **poison, "f": source.choice([float("nan"), 0.0])}
+    poison = {
+        "n": source.choice([0, 2147483647, None]),
+        "s": source.choice(["poison", "99999999999999999999", "\x00", "{"]),
+    }
+    return {
+        **_row(source, source.randint(0, 99), source.choice(["theirs", "ours"])),
+        **poison,
+        "f": source.choice([float("nan"), 0.0]),
+    }
 
 
 def _written(root: Path, name: str, rows: list[dict[str, object]]) -> tuple[DataFile, ...]:
-    types = {"id": pa.int64(), "n": pa.int32(), "d": pa.decimal128(10, 2), "f": pa.float64(), "s": pa.string(), "day": pa.date32()}
-    columns = {key: pa.array([row[key] for row in rows], type=pa.int32() if key == "day" else types.get(key)) for key in _KINDS}
+    types = {
+        "id": pa.int64(),
+        "n": pa.int32(),
+        "d": pa.decimal128(10, 2),
+        "f": pa.float64(),
+        "s": pa.string(),
+        "day": pa.date32(),
+    }
+    columns = {
+        key: pa.array([row[key] for row in rows], type=pa.int32() if key == "day" else types.get(key)) for key in _KINDS
+    }
     columns["day"] = columns["day"].cast(pa.date32())
     columns["pay"] = columns["pay"].cast(pa.int32())
     return parquet(root, name, pa.table(columns))
@@ -78,12 +103,14 @@ class Grammar:
 
     def number(self, depth: int = 2) -> str:
         if depth == 0 or self._pick.random() < 0.3:
-            return self.one_of("n", "id", "d", "f", "1", "0", "CAST(s AS integer)", "length(s)", "year(day)", "nosuch", "pay")
+            return self.one_of(
+                "n", "id", "d", "f", "1", "0", "CAST(s AS integer)", "length(s)", "year(day)", "nosuch", "pay"
+            )
         a, b = self.number(depth - 1), self.number(depth - 1)
         return self.one_of(
             f"({a} + {b})", f"({a} / {b})", f"({a} % {b})", f"({a} * {b})", f"CAST({a} AS tinyint)", f"try({a} / {b})",
             f"coalesce({a}, {b})", f"if({self.condition(0)}, {a}, {b})", f"abs({a})", f"ARRAY[{a}][n]", f"round({a})",
-            f"TRY_CAST(s AS bigint)", f"sqrt({a})", f"date_diff('day', day, DATE '2000-01-01')",
+            "TRY_CAST(s AS bigint)", f"sqrt({a})", "date_diff('day', day, DATE '2000-01-01')",
         )  # fmt: skip
 
     def condition(self, depth: int = 1) -> str:
@@ -93,7 +120,7 @@ class Grammar:
         return self.one_of(
             f"{self.number(1)} > {self.number(0)}", "s LIKE '%1%'", "n IS NULL", "n IN (0, 1)", "team = 'theirs'",
             "CAST(s AS double) > 1", "regexp_like(s, '[0-9]')", "json_parse(s) IS NOT NULL", "day > DATE '2000-01-01'",
-            "id IN (SELECT id FROM u WHERE n > 0)", f"1 / n > 0", "EXISTS (SELECT 1 FROM u WHERE 10 / u.n > t.n)",
+            "id IN (SELECT id FROM u WHERE n > 0)", "1 / n > 0", "EXISTS (SELECT 1 FROM u WHERE 10 / u.n > t.n)",
         )  # fmt: skip
 
     def aggregate(self) -> str:

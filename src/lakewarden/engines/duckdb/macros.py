@@ -32,3 +32,26 @@ def needed(sql: str, done: set[str]) -> Iterator[str]:
             yield statement
 
     yield from visit(sql, "")
+
+
+@cache
+def repetitions() -> Mapping[str, int]:
+    """Macro -> how often it spells out the argument that it uses most, the macros within it included."""
+    found: dict[str, int] = {}
+
+    def count(name: str) -> int:
+        if name not in found:
+            found[name] = 1
+            found[name] = max(repeated(one, name) for one in macros()[name].split("\n  ("))
+        return found[name]
+
+    def repeated(overload: str, name: str) -> int:
+        head, _, body = overload.partition(" AS ")
+        parameters = set(re.findall(r"[a-z]\w*", head.rpartition("(")[2]))
+        inner = {one.lower() for one in _NAME.findall(body)} & macros().keys() - {name}
+        most = max((len(re.findall(rf"\b{one}\b", body)) for one in parameters), default=1)
+        return max(1, most) * max((count(one) for one in inner), default=1)
+
+    for name in macros():
+        count(name)
+    return found

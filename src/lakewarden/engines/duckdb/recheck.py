@@ -10,13 +10,14 @@ from typing import Any
 
 import duckdb
 
-from lakewarden.engines.duckdb.macros import macros
+from lakewarden.engines.duckdb.macros import macros, repetitions
 from lakewarden.sql.functions import FUNCTIONS
 
 _CLASSES = frozenset(
     {"COLUMN_REF", "CONSTANT", "FUNCTION", "CAST", "CASE", "COMPARISON", "CONJUNCTION", "OPERATOR", "SUBQUERY", "LAMBDA",
      "WINDOW", "BETWEEN", "STAR", "LAMBDA_REF"}
 )  # fmt: skip
+_LARGEST = 20_000
 _FROM = frozenset({"BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY"})
 _TABLE_FUNCTIONS = frozenset({"unnest"})
 _BUILT_IN = """
@@ -53,6 +54,23 @@ def check(connection: duckdb.DuckDBPyConnection, sql: str, relations: frozenset[
     if tree.get("error") or len(tree.get("statements", ())) != 1:
         raise Refused("not one query")
     _walk(tree["statements"][0]["node"], relations | _named(tree))
+    try:
+        size = _size(tree["statements"][0]["node"])
+    except RecursionError as error:
+        raise Refused("too deep") from error
+    if size > _LARGEST:
+        raise Refused("too large once its macros are spelled out")
+
+
+def _size(node: object) -> int:
+    """About how many nodes the binder will see: a macro repeats its arguments, and nested ones multiply."""
+    if isinstance(node, list):
+        return sum(_size(one) for one in node)
+    if not isinstance(node, dict):
+        return 0
+    within = sum(_size(value) for key, value in node.items() if key not in {"value", "cast_type"})
+    repeats = repetitions().get(str(node["function_name"]).lower(), 1) if "function_name" in node else 1
+    return 1 + within * repeats
 
 
 def _named(tree: object) -> frozenset[str]:
