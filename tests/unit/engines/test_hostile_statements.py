@@ -13,45 +13,20 @@ from tests.unit.engines.lake import Ran, governed, parquet, run, table
 _SECRET = "canary-5b1f"
 _T = table("t", {"id": "bigint", "s": "string", "hidden": "string"})
 
-_CALLS = (
-    "read_csv('{file}')", "read_text('{file}')", "read_blob('{file}')", "read_parquet('{data}')", "glob('{dir}/*')",
-    "parquet_metadata('{data}')", "parquet_scan('{data}')", "read_json('{file}')", "sniff_csv('{file}')", "duckdb_settings()",
-    "duckdb_secrets()", "duckdb_functions()", "pragma_database_list()", "getenv('PATH')", "current_setting('temp_directory')",
-    "query('SELECT 1')", "query_table('t')", "sql_auto_complete('a')", "json_execute_serialized_sql('x')", "nextval('x')",
-    "pg_typeof(1)", "which_secret('a', 'b')", "read_ndjson('{file}')", "arrow_scan(1, 2, 3)", "seq_scan('t')", "summary(t)",
-    "write_log('x')", "enable_logging()", "parse_duckdb_log_message('a', 'b')", "system('id')", "shell('id')", "load_aws_credentials()",
-    "repeat_row(1, num_rows=9)", "unnest(glob('{dir}/*'))", "list_transform(['{file}'], x -> read_text(x))", "error('boom')",
-    "t_subscript(ARRAY[1], 1)", "java_double(1e0)", "current_schemas(true)", "txid_current()", "getvariable('a')", "in_search_path('a','b')",
-)  # fmt: skip
-_STATEMENTS = (
-    "COPY t TO '{dir}/stolen.csv'", "COPY (SELECT 1) TO '{dir}/x.parquet' (FORMAT parquet)", "ATTACH '{dir}/x.db' AS x",
-    "DETACH memory", "PRAGMA database_list", "PRAGMA enable_profiling", "SET enable_external_access = true", "SET lock_configuration=false",
-    "RESET threads", "INSTALL httpfs", "LOAD '{dir}/x.so'", "EXPORT DATABASE '{dir}'", "IMPORT DATABASE '{dir}'", "CHECKPOINT",
-    "CREATE SECRET (TYPE S3)", "CREATE MACRO f() AS 1", "CREATE TABLE x AS SELECT 1", "CALL duckdb_settings()", "VACUUM", "SHOW ALL TABLES",
-    "DESCRIBE SELECT 1", "SUMMARIZE t", "FROM t", "PIVOT t ON s", "USE memory", "BEGIN", "EXECUTE x", "PREPARE x AS SELECT 1",
-    "SELECT 1; SELECT 2", "SELECT 1; COPY t TO '{dir}/y'", "SELECT * FROM '{file}'", "SELECT * FROM \"{file}\"", "FROM read_csv('{file}')",
-    "SELECT * FROM duckdb_tables", "SELECT * FROM sqlite_master", "SELECT * FROM information_schema.tables", "SELECT * FROM pg_catalog.pg_class",
-    "SELECT * FROM memory.main.scan_0", "SELECT * FROM temp.scan_0", "SELECT * FROM scan_0", "SELECT * FROM system.information_schema.tables",
-    "SELECT scan_0.hidden FROM t", "SELECT t.hidden FROM t", "SELECT COLUMNS(*) FROM t", "SELECT t FROM t", "SELECT rowid FROM t", "SELECT filename FROM t",
-    "SELECT * REPLACE (hidden AS s) FROM t", "SELECT * FROM (SUMMARIZE t)", "SELECT * FROM (DESCRIBE t)", "SELECT * FROM (SHOW TABLES)",
-    "SELECT * FROM t POSITIONAL JOIN t", "SELECT * FROM t ASOF JOIN t USING (id)", "SELECT $1", "SELECT ?", "SELECT @x", "SELECT getvariable('x')",
-    "WITH scan_0 AS (SELECT hidden FROM t) SELECT * FROM scan_0", "SELECT s FROM t ORDER BY hidden", "SELECT s FROM t GROUP BY hidden, s",
-    "SELECT s AS hidden FROM t WHERE hidden = 'x'", "SELECT (SELECT hidden FROM t LIMIT 1)", "SELECT * FROM t u(a, b, c)", "SELECT x FROM t u(a, b, x)",
-    "SELECT id FROM t JOIN t u USING (hidden)", "SELECT * FROM t TABLESAMPLE RESERVOIR (5)", "SELECT {{'a': hidden}} FROM t",
-    "SELECT row_to_json(t) FROM t", "SELECT to_json(t) FROM t", "SELECT struct_pack(a := hidden) FROM t", "SELECT list(t) FROM t", "SELECT count(t.*) FROM t",
-    "SELECT CAST(t AS varchar) FROM t", "SELECT t.* FROM t AS hidden", "SELECT max(hidden) OVER () FROM t", "SELECT 1 FROM t WINDOW w AS (ORDER BY hidden)",
-)  # fmt: skip
-_SHELLS = (
-    "SELECT {x}", "SELECT * FROM {x}", "SELECT id FROM t WHERE s = {x}", "SELECT * FROM t, LATERAL {x}", "WITH a AS (SELECT * FROM {x}) SELECT * FROM a",
-    "SELECT (SELECT max(a) FROM {x} AS q(a))", "SELECT id FROM t ORDER BY {x}", "SELECT count(*) FILTER (WHERE {x} IS NOT NULL) FROM t",
-    "SELECT * FROM TABLE({x})", "SELECT transform(ARRAY[1], q -> {x})", "SELECT id FROM t UNION SELECT {x}", "SELECT CASE WHEN true THEN {x} END",
-    "SELECT * FROM UNNEST({x}) AS q(a)", "SELECT try({x})", "VALUES {x}", "SELECT sum(id) OVER (PARTITION BY {x}) FROM t", "SELECT id FROM t LIMIT {x}",
-    "SELECT {x} FROM t GROUP BY ROLLUP ({x})", "SELECT reduce(ARRAY[1], {x}, (a, b) -> a, a -> a)", "SELECT * FROM t JOIN {x} ON true",
-)  # fmt: skip
+_GOLDEN = Path(__file__).parents[2] / "golden" / "hostile"
+_CALLS, _STATEMENTS, _SHELLS = (
+    (_GOLDEN / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in ("calls", "statements", "shells")
+)
+"""One a line: functions that reach out, whole statements, and places to put a call (``{x}``)."""
 _NOISE = (
-    "--", "/*", "*/", "/**/", ";", "'", '"', "`", "$$", "\x00", "\ufeff", "\u200b", "\u202e", "\u00a0", "\uff08", "\u037e", "\u2019", "\\", "(", ")", "[", "{",
-    "E'\\x41'", "U&'\\0027'", "x'00'", " UNION ALL ", " -- \n", "\r", "\t", "\v", "::", ":=", "=>", "||", "!", "@", "#", "\U0001f600", "%s", "{{", "NULL", "0x1F",
-    " QUALIFY ", " USING SAMPLE 5 ", " EXCLUDE (s) ", " AT (VERSION => 1) ", " COLLATE NOCASE ", " WITH ORDINALITY ", " ESCAPE '", " INTO OUTFILE 'x' ",
+    "--", "/*", "*/", "/**/", ";", "'", '"', "`", "$$", "\x00", "\ufeff", "\u200b", "\u202e", "\u00a0", "\uff08", "\u037e",
+    "\u2019", "\\", "(", ")", "[", "{", "E'\\x41'", "U&'\\0027'", "x'00'", " UNION ALL ", " -- \n", "\r", "\t", "\v", "::",
+    ":=", "=>", "||", "!", "@", "#", "\U0001f600", "%s", "{{", "NULL", "0x1F", " QUALIFY ", " USING SAMPLE 5 ",
+    " EXCLUDE (s) ", " AT (VERSION => 1) ", " COLLATE NOCASE ", " WITH ORDINALITY ", " ESCAPE '", " INTO OUTFILE 'x' ",
+)  # fmt: skip
+_NESTS = (
+    ("(", ")"), ("ARRAY[", "]"), ("abs(", ")"), ("CASE WHEN true THEN ", " END"), ("NOT ", ""), ("- ", ""), ("(SELECT ", ")"),
+    ("ROW(", ")"), ("transform(ARRAY[1], q -> ", ")"), ("substr('a', ", ")"),
 )  # fmt: skip
 
 
@@ -75,24 +50,13 @@ class Hostile:
     def _called(self) -> str:
         call = self._pick.choice(_CALLS).format(**self._names)
         if self._pick.random() < 0.3:
-            call = self._pick.choice(
-                (call.upper(), f'"{call.split("(")[0]}"({call.split("(", 1)[1]}', f"main.{call}", f"system.main.{call}")
-            )
+            name, _, rest = call.partition("(")
+            call = self._pick.choice((call.upper(), f'"{name}"({rest}', f"main.{call}", f"system.main.{call}"))
         return self._pick.choice(_SHELLS).format(x=call)
 
     def _deep(self) -> str:
         depth = self._pick.choice((5, 50, 150, 3000))
-        opening, closing = self._pick.choice(
-            (
-                ("(", ")"),
-                ("ARRAY[", "]"),
-                ("abs(", ")"),
-                ("CASE WHEN true THEN ", " END"),
-                ("NOT ", ""),
-                ("- ", ""),
-                ("(SELECT ", ")"),
-            )
-        )
+        opening, closing = self._pick.choice(_NESTS)
         return "SELECT " + opening * depth + "1" + closing * depth
 
     def _bent(self, text: str) -> str:
