@@ -5,6 +5,7 @@ the statement as rendered, each with a parser and a list of its own.
 """
 
 import re
+from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
@@ -97,28 +98,44 @@ def _check_clauses(node: exp.Expression, text: str) -> None:
             raise Unsupported(_said(odd[0]))
     if kind is exp.Table:
         _check_table(node, text)
-    elif kind is exp.Select:
-        _check_select(node)
-    elif kind is exp.Star and any(node.args.values()):
-        raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
-    elif kind is exp.Distinct and node.args.get("on"):
-        raise Unsupported("DISTINCT ON")
-    elif kind is exp.LimitOptions and (node.args.get("with_ties") or node.args.get("percent")):
-        raise Unsupported("FETCH FIRST ... WITH TIES or PERCENT")
-    elif kind is exp.Limit and not _plain_count(node.expression):
-        raise Unsupported("A LIMIT that is no number")
-    elif kind in {exp.Cast, exp.TryCast} and any(node.args.get(key) for key in ("format", "action", "default")):
-        raise Unsupported("CAST with a FORMAT")
-    elif kind is exp.Join:
-        _check_join(node)
-    elif kind is exp.TableSample and (
-        str(node.args.get("method") or "").upper() not in {"BERNOULLI", "SYSTEM"} or not node.args.get("percent")
-    ):
-        raise Unsupported("This kind of TABLESAMPLE")
-    elif isinstance(node, exp.SetOperation) and any(
+    check = _CLAUSES.get(kind)
+    if check is not None:
+        check(node)
+    if isinstance(node, exp.SetOperation) and any(
         node.args.get(key) for key in ("by_name", "on", "side", "kind", "match_by_name")
     ):
         raise Unsupported("A set operation BY NAME")
+
+
+def _check_star(node: exp.Expression) -> None:
+    if any(node.args.values()):
+        raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
+
+
+def _check_distinct(node: exp.Expression) -> None:
+    if node.args.get("on"):
+        raise Unsupported("DISTINCT ON")
+
+
+def _check_limit_options(node: exp.Expression) -> None:
+    if node.args.get("with_ties") or node.args.get("percent"):
+        raise Unsupported("FETCH FIRST ... WITH TIES or PERCENT")
+
+
+def _check_limit(node: exp.Expression) -> None:
+    if not _plain_count(node.expression):
+        raise Unsupported("A LIMIT that is no number")
+
+
+def _check_cast(node: exp.Expression) -> None:
+    if any(node.args.get(key) for key in ("format", "action", "default")):
+        raise Unsupported("CAST with a FORMAT")
+
+
+def _check_sample(node: exp.Expression) -> None:
+    method = str(node.args.get("method") or "").upper()
+    if method not in {"BERNOULLI", "SYSTEM"} or not node.args.get("percent"):
+        raise Unsupported("This kind of TABLESAMPLE")
 
 
 def _plain_count(node: exp.Expression | None) -> bool:
@@ -129,12 +146,12 @@ def _said(clause: str) -> str:
     return _NAMES.get(clause) or clause.strip("_").replace("_", " ").upper()
 
 
-def _check_select(node: exp.Select) -> None:
+def _check_select(node: exp.Expression) -> None:
     if node.args.get("kind") or node.args.get("hint") or node.args.get("operation_modifiers"):
         raise Unsupported("SELECT AS or a hint")
 
 
-def _check_join(node: exp.Join) -> None:
+def _check_join(node: exp.Expression) -> None:
     method = str(node.args.get("method") or "").upper()
     if method not in {"", "NATURAL"} or str(node.args.get("kind") or "").upper() not in {"", "INNER", "OUTER", "CROSS"}:
         raise Unsupported(f"A {method} {node.args.get('kind') or ''} JOIN".replace("  ", " "))
@@ -147,3 +164,16 @@ def _check_table(table: exp.Table, text: str) -> None:
         name = table.this.name if isinstance(table.this, exp.Anonymous) else table.this.key
         name = name.removeprefix(MARK).lower()
         raise FunctionNotFound(*_where(name, table, text), name)
+
+
+_CLAUSES: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
+    exp.Select: _check_select,
+    exp.Star: _check_star,
+    exp.Distinct: _check_distinct,
+    exp.LimitOptions: _check_limit_options,
+    exp.Limit: _check_limit,
+    exp.Cast: _check_cast,
+    exp.TryCast: _check_cast,
+    exp.TableSample: _check_sample,
+    exp.Join: _check_join,
+}
