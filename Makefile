@@ -6,7 +6,7 @@ DATA   ?= data
 PORT   ?= 7070
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo test test-long lint fuzz bench clean
+.PHONY: help setup serve demo test test-long lint fuzz bench docs clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ $(VENV)/.bench: $(VENV)/.ready bench/requirements.lock
 
 bench: $(VENV)/.bench ## Measure, beside peers, and print one table
 	$(BIN)/python -m bench
+
+docs: setup ## Write docs/reference.md from the code
+	$(BIN)/python docs/make_reference.py
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -2,43 +2,52 @@
 
 import json
 import secrets
+import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+from lakewarden import lock
+from lakewarden.adapters.audit_tables import ensure_catalog
+from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
-from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.results import OwnedResults
-from lakewarden.app import App
+from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
+from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
-from lakewarden.audit.anchors import Anchors
-from lakewarden.audit.log import AuditLog
-from lakewarden.audit.service import EventHistory
-from lakewarden.audit.store import AuditStore
-from lakewarden.audit.verify import Report, verify
+from lakewarden.audit.verify import Report
+from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
+from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.config import Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
 from lakewarden.guard import Guard, Operations
+from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
 from lakewarden.identity import sts
+from lakewarden.identity.account import AccountSettings
 from lakewarden.identity.credentials import CredentialResolver
 from lakewarden.identity.directory import Directory
+from lakewarden.identity.jwks import ProviderKeys
+from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
-from lakewarden.identity.model import User
+from lakewarden.identity.messages import encoder
+from lakewarden.identity.model import AccessKey, User
+from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
+from lakewarden.identity.providers import Providers
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
+from lakewarden.identity.simulate import Simulator
 from lakewarden.identity.store import IdentityStore
-from lakewarden.observe import Metrics
+from lakewarden.identity.sts import TokenService
+from lakewarden.identity.web_identity import WebIdentities
+from lakewarden.kernel.errors import ServiceUnavailable
+from lakewarden.observe import CallLog, Metrics
 from lakewarden.permissions import api as permissions_api
 from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
@@ -48,12 +57,13 @@ from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
-from lakewarden.state import Database
+from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
 from lakewarden.storage.blobs import BlobStore
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
+from lakewarden.studio.apps import Apps
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
 
@@ -73,10 +83,15 @@ class Server:
     """A built server; ``close`` finishes what it acknowledged."""
 
     app: App
+    services: Mapping[str, Operations]
+    apps: Apps
+    health: Health
     scheduler: Scheduler
     engine: DuckDbEngine
-    log: AuditLog
+    audit: AuditHalf
+    uses: LastUses
     threads: ThreadPoolExecutor
+    presence: Presence
     databases: tuple[Database, ...]
 
     def close(self) -> None:
@@ -84,36 +99,36 @@ class Server:
         self.scheduler.close()
         self.engine.close()
         self.threads.shutdown()
-        self.log.close()
+        self.audit.close()
+        self.uses.close()
+        self.presence.leave()
         for database in self.databases:
             database.close()
 
 
-def initialise(directory: DataDirectory, account: str, region: str) -> Mapping[str, str]:
+def initialise(directory: DataDirectory, account: str, region: str, database_url: str = "") -> Mapping[str, str]:
     """``lakewarden init``: the account, its keys, its administrator. Answers what is printed once.
 
-    Raises :class:`ConfigError` when the directory is taken or a name is not valid.
+    Raises :class:`ConfigError` when the directory or the database is taken, or a name is not valid.
     """
-    config = Config(account or str(secrets.randbelow(9 * 10**11) + 10**11), region)
+    config = Config(account or str(secrets.randbelow(9 * 10**11) + 10**11), region, database_url)
     directory.create()
-    write_private(directory.key_file, _new_keys())
-    database = _open(directory.state_url)
-    _open(directory.audit_url).close()
-    try:
-        identity = IdentityService(IdentityStore(database), _key_ring(directory), config.account_id, now)
-        user = identity.create_user(ADMINISTRATOR)
-        identity.attach(User, user.name, _ADMINISTRATOR_ACCESS)
-        key, secret = identity.create_key(user.name)
-        arn = identity.arn(user)
-        permissions = PermissionService(
-            PermissionStore(database), CatalogStore(database), identity, config.account_id, now
-        )
-        permissions.set_settings(None, Settings((arn,), {}))
-    finally:
-        database.close()
-    profile = f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {secret}\nregion = {region}\n"
-    write_private(directory.profile_file, profile.encode())
-    directory.save(config)
+    with lock.held(directory):
+        write_private(directory.key_file, _new_keys())
+        write_private(directory.metrics_token_file, secrets.token_urlsafe(32).encode())
+        _open(*_audit_place(directory, config)).close()
+        database = _open(*_state_place(directory, config))
+        try:
+            identity = IdentityService(IdentityStore(database), _key_ring(directory), config.account_id, now)
+            permissions = PermissionService(
+                PermissionStore(database), CatalogStore(database), identity, config.account_id, now
+            )
+            arn, key, secret = _administrator(identity, permissions)
+        finally:
+            database.close()
+        profile = f"[default]\naws_access_key_id = {key.id}\naws_secret_access_key = {secret}\nregion = {region}\n"
+        write_private(directory.profile_file, profile.encode())
+        directory.save(config)
     return {
         "AccountId": config.account_id,
         "Region": config.region,
@@ -123,56 +138,113 @@ def initialise(directory: DataDirectory, account: str, region: str) -> Mapping[s
     }
 
 
-def build(directory: DataDirectory) -> Server:
-    """Everything that ``lakewarden serve`` runs."""
-    config = directory.load()
-    account, region = config.account_id, config.region
-    database = _open(config.database_url or directory.state_url)
-    audit_database = database if config.database_url else _open(directory.audit_url)
-    ring = _key_ring(directory)
+def _administrator(identity: IdentityService, permissions: PermissionService) -> tuple[str, AccessKey, str]:
+    """The first user: ARN, key and secret. The settings come last; without them an ``init`` was killed before."""
+    if permissions.registry.settings().administrators:
+        raise ConfigError(
+            "the database holds an account already; for a further server on it copy config.json, master.key and"
+            " objects (or share the whole directory)"
+        )
+    user = identity.find(User, ADMINISTRATOR) or identity.create_user(ADMINISTRATOR)
+    for left in identity.keys(user.name):
+        identity.access_keys.delete(user.name, left.id)
+    identity.attach(User, user.name, _ADMINISTRATOR_ACCESS)
+    key, secret = identity.access_keys.create(user.name)
+    arn = identity.arn(user)
+    permissions.set_settings(None, Settings((arn,), {}))
+    return arn, key, secret
 
-    log = AuditLog(AuditStore(audit_database), Anchors(directory.audit_heads, _signing_key(directory)))
-    recorder = AuditRecorder(log, account, now)
+
+def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
+    """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
+    account, region = config.account_id, config.region
+    database = _open(*_state_place(directory, config))
+    audit_database = _open(*_audit_place(directory, config))
+    index_database = _open(*_index_place(directory, config))
+    presence = database.join()
+    ring = _key_ring(directory)
 
     identities = IdentityStore(database)
     directory_of_people = Directory(identities, account)
     identity = IdentityService(identities, ring, account, now)
     resolver = CredentialResolver(directory_of_people, ring, account)
-    guard = Guard(PrincipalLayers(directory_of_people))
+    guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
+    uses = LastUses(identities)
+    providers = Providers(identities, account, now)
+    iam = identity_api.Iam(
+        identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+    )  # fmt: skip
+    tokens = TokenService(
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+    )
 
-    storage = StorageService(StorageStore(database), BlobStore(directory.objects), now)
+    storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
     storage.sweep()
+    executions = KeptExecutions(QueryStore(database, presence))
+    audit = build_audit(
+        directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
+    )
+    recorder = audit.recorder
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
+    partitions = PartitionService(catalog_store, catalog, permissions, now)
 
-    lake = GovernedLake(catalog, storage, guard, account, region)
+    vending = permissions.vending(
+        RegisteredRoleSessions(identity, directory_of_people, ring, PermissionStore(database), account),
+        AuditedDisclosures(audit.log, account),
+    )
+
+    lake = GovernedLake(catalog, partitions, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
     limits = Limits()
-    engine = DuckDbEngine(directory.objects, directory.spill, limits)
+    if alone:
+        shutil.rmtree(directory.spill, ignore_errors=True)
+    engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
     scheduler = Scheduler(limits.workers)
     runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
     queries = QueryService(
-        QueryStore(database), runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
+        QueryStore(database, presence),
+        runner,
+        results,
+        recorder,
+        guard,
+        scheduler,
+        resolver.still_valid,
+        account,
+        region,
+        now,
     )
     queries.recover()
 
+    people = Identities(directory_of_people, ring)
+    studio = build_studio(
+        directory, config, database, presence, people, guard, recorder, audit.log, notebooks, now, alone=alone
+    )
+
     services: dict[str, Operations] = {
-        "iam": identity_api.operations(identity),
-        "sts": sts.operations(sts.TokenService(directory_of_people, ring, account), account),
+        "iam": identity_api.operations(iam),
+        "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
-        "glue": catalog_api.operations(catalog, account, region),
-        "lakeformation": permissions_api.operations(permissions, account),
+        "glue": catalog_api.operations(catalog, partitions, account, region),
+        "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
-        "cloudtrail": audit_api.operations(EventHistory(AuditStore(audit_database))),
+        "cloudtrail": audit_api.operations(audit.handlers),
+        "sagemaker": studio.operations,
     }
     check(services)
     metrics = Metrics()
     threads = ThreadPoolExecutor(_HANDLER_THREADS, thread_name_prefix="handler")
     wire = Wire(resolver, region, ("localhost", "s3.localhost"))
-    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, threads)
-    databases = (database,) if audit_database is database else (database, audit_database)
-    return Server(App(dispatcher, metrics), scheduler, engine, log, threads, databases)
+    dispatcher = Dispatcher(wire, guard, services, recorder, metrics, CallLog(), threads, uses.called)
+    health = Health(recorder.ready)
+    own_pages = pages(health, metrics, _metrics_token(directory))
+    app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
+    ensure_catalog(catalog_store, PermissionStore(database), now())
+    audit.start()
+    databases = (database, audit_database, index_database)
+    return Server(app, services, studio.apps, health, scheduler, engine, audit, uses, threads, presence, databases)
 
 
 def check(services: Mapping[str, Operations]) -> None:
@@ -186,17 +258,40 @@ def check(services: Mapping[str, Operations]) -> None:
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
-    database = Database(config.database_url or directory.audit_url)
+    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
     try:
-        return verify(AuditStore(database), directory.audit_heads, _signing_key(directory).public_key())
+        return verify_log(directory, database, state)
     finally:
         database.close()
+        state.close()
 
 
-def _open(url: str) -> Database:
-    database = Database(url)
-    migrate(database)
+def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.state_url, STATE
+
+
+def _audit_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.audit_url, AUDIT
+
+
+def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
+    return config.database_url or directory.audit_index_url, AUDIT_INDEX
+
+
+def _open(url: str, lane: int) -> Database:
+    database = Database(url, lane)
+    try:
+        migrate(database)
+    except (UnusableDatabase, ServiceUnavailable) as error:
+        database.close()
+        raise ConfigError(str(error)) from error
     return database
+
+
+def _metrics_token(directory: DataDirectory) -> str:
+    """Empty, which fits nobody, where the file was removed."""
+    file = directory.metrics_token_file
+    return file.read_text(encoding="ascii").strip() if file.exists() else ""
 
 
 def _new_keys() -> bytes:
@@ -205,20 +300,5 @@ def _new_keys() -> bytes:
 
 
 def _key_ring(directory: DataDirectory) -> KeyRing:
-    body = _keys(directory)
+    body = master_keys(directory)
     return KeyRing({name: bytes.fromhex(key) for name, key in body["keys"].items()}, body["current"])
-
-
-def _signing_key(directory: DataDirectory) -> Ed25519PrivateKey:
-    """The audit log's key, derived from the oldest master key, so that it stands through rotations."""
-    first = bytes.fromhex(next(iter(_keys(directory)["keys"].values())))
-    derived = HKDF(SHA256(), 32, salt=None, info=b"lakewarden audit heads").derive(first)
-    return Ed25519PrivateKey.from_private_bytes(derived)
-
-
-def _keys(directory: DataDirectory) -> dict[str, Any]:
-    try:
-        body: dict[str, Any] = json.loads(directory.key_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{directory.key_file} cannot be read: {error}") from error
-    return body

@@ -2,17 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lakewarden.cli_audit import audit_app
+from lakewarden.cli_errors import plain_errors as _plain_errors
 from lakewarden.config import DEFAULT_REGION, ConfigError, DataDirectory
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="A governed, audited data lake behind the AWS APIs.")
-audit_app = typer.Typer(no_args_is_help=True, help="Work with the audit log.")
 app.add_typer(audit_app, name="audit")
 
 Data = Annotated[Path, typer.Option("--data", help="The server's data directory.")]
@@ -23,26 +22,20 @@ def main() -> None:
     app()
 
 
-@contextmanager
-def _plain_errors(*kinds: type[Exception]) -> Iterator[None]:
-    try:
-        yield
-    except kinds as error:
-        typer.echo(f"lakewarden: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
 @app.command()
 def init(
     data: Data,
     account: Annotated[str, typer.Option(help="Twelve digits; random if not given.")] = "",
     region: Annotated[str, typer.Option(help="The region that the server answers for.")] = DEFAULT_REGION,
+    database_url: Annotated[
+        str, typer.Option(help="postgresql://user@host/name for the state; embedded SQLite if not given.")
+    ] = "",
 ) -> None:
     """Make an account with its administrator, and print the administrator's keys, once, as JSON."""
     from lakewarden.bootstrap import initialise
 
     with _plain_errors(ConfigError, OSError):
-        administrator = initialise(DataDirectory.at(data), account, region)
+        administrator = initialise(DataDirectory.at(data), account, region, database_url)
     sys.stdout.write(json.dumps(administrator) + "\n")
 
 
@@ -50,13 +43,23 @@ def init(
 def serve(
     data: Data,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port of every service.")] = 7070,
+    port: Annotated[int, typer.Option(help="The port of every service.", min=0, max=65535)] = 7070,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM file of the certificate chain.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    trusted_proxy: Annotated[
+        str, typer.Option(help="The address whose X-Forwarded-For and X-Forwarded-Proto are believed.")
+    ] = "",
+    unsafe_notebooks: Annotated[
+        bool, typer.Option("--unsafe-notebooks", help="Start notebooks without a wall: they can read all that we can.")
+    ] = False,
 ) -> None:
     """Serve every service on one port until SIGTERM or SIGINT."""
+    from lakewarden.serve import Listening
     from lakewarden.serve import serve as run
 
     with _plain_errors(ConfigError, OSError):
-        run(DataDirectory.at(data), host, port)
+        listening = Listening(host, port, tls_cert, tls_key, trusted_proxy)
+        run(DataDirectory.at(data), listening, unsafe_notebooks=unsafe_notebooks)
 
 
 @app.command()
@@ -80,14 +83,3 @@ def demo(
             command.clean(place)
         else:
             command.demo(place, file, hidden, as_json=as_json)
-
-
-@audit_app.command()
-def verify(data: Data) -> None:
-    """Prove that the audit log is complete, in order and unchanged; name the first broken record if it is not."""
-    from lakewarden.bootstrap import verify_audit
-
-    with _plain_errors(ConfigError):
-        report = verify_audit(DataDirectory.at(data))
-    typer.echo(str(report))
-    raise typer.Exit(0 if report.ok else 1)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Self
 
 DEFAULT_REGION = "us-east-1"
+DEFAULT_PORT = 7070
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_NOT_OURS = frozenset({"lost+found", "lock"})
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 
 
@@ -18,17 +20,25 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files."""
+    """The contents of ``config.json``. ``database_url`` is empty for the embedded SQLite files.
+
+    It may hold a password, which is why the file has mode 0600; libpq's PGPASSFILE and PGSERVICE work as well.
+    ``studio_url`` is the origin of Studio's pages (``https://studio.example.org``), which must not be the console's;
+    empty for a server that people reach as 127.0.0.1: its Studio is ``localhost``.
+    """
 
     account_id: str
     region: str
     database_url: str = ""
+    studio_url: str = ""
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):
             raise ConfigError(f"an account id has twelve digits, not {self.account_id!r}")
         if not _REGION.fullmatch(self.region):
             raise ConfigError(f"not a region name: {self.region!r}")
+        if self.database_url and not self.database_url.startswith(("postgresql://", "postgres://")):
+            raise ConfigError("a database URL has the form postgresql://user@host/name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +73,29 @@ class DataDirectory:
         return f"sqlite:///{self.root / 'audit.db'}"
 
     @property
+    def audit_index_url(self) -> str:
+        """SQLAlchemy URL of the look-up index of the embedded audit database; made anew from it when lost."""
+        return f"sqlite:///{self.root / 'audit-index.db'}"
+
+    @property
     def audit_heads(self) -> Path:
         """Signed heads of the audit chain: the anchor that makes a cut tail visible."""
         return self.root / "audit-heads.jsonl"
+
+    @property
+    def audit_latest(self) -> Path:
+        """The newest signed head, rewritten with every commit."""
+        return self.root / "audit-head"
+
+    @property
+    def audit_settings(self) -> Path:
+        """Settings of the audit trail, written by hand; absent for the defaults (docs/audit.md)."""
+        return self.root / "audit.json"
+
+    @property
+    def audit_tables(self) -> Path:
+        """The trail as Parquet files: what Athena SQL reads of it. Made from the log, and made anew when lost."""
+        return self.root / "audit-tables"
 
     @property
     def objects(self) -> Path:
@@ -73,16 +103,52 @@ class DataDirectory:
         return self.root / "objects"
 
     @property
+    def metrics_token_file(self) -> Path:
+        """The bearer token that reads ``/_metrics`` from other machines, mode 0600."""
+        return self.root / "metrics.token"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by whoever is at work in the directory."""
+        return self.root / "lock"
+
+    @property
+    def unfinished_file(self) -> Path:
+        """There while ``init`` works. Where it stands without a ``config.json``, ``init`` was killed."""
+        return self.root / "init.unfinished"
+
+    @property
     def spill(self) -> Path:
         """Temporary files of the engine's workers."""
         return self.root / "spill"
 
+    @property
+    def studio(self) -> Path:
+        """Home directories of Studio's spaces, and what running notebooks need."""
+        return self.root / "studio"
+
+    @property
+    def provider_keys(self) -> Path:
+        """JSON Web Key Sets of OpenID Connect issuers that the server cannot or must not ask (docs/identity.md)."""
+        return self.root / "oidc"
+
     def create(self) -> None:
-        """Make the directory, closed to other users. Raises :class:`ConfigError` when it holds a server already."""
+        """Make the directory, closed to other users; what a killed ``init`` left in it is removed.
+
+        Raises :class:`ConfigError` when it holds a server, or anything else that we did not put there.
+        """
         if self.config_file.exists():
             raise ConfigError(f"{self.root} is a Lakewarden data directory already")
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
+        left = [path for path in self.root.iterdir() if path.name not in _NOT_OURS]
+        if left and not self.unfinished_file.exists():
+            raise ConfigError(f"{self.root} is not empty ({', '.join(sorted(path.name for path in left)[:3])}, ...)")
+        write_private(self.unfinished_file, b"")
+        for path in left:
+            # The marker stands for a directory that was never served: no user's file can be among these.
+            if path.is_file() and path not in {self.unfinished_file, self.lock_file}:
+                path.unlink()
 
     def load(self) -> Config:
         """Read ``config.json``; raises :class:`ConfigError` when it is missing or damaged."""
@@ -96,6 +162,7 @@ class DataDirectory:
     def save(self, config: Config) -> None:
         """Write ``config.json``, durably and last: from then on the directory counts as made."""
         write_private(self.config_file, (json.dumps(asdict(config), indent=2) + "\n").encode())
+        self.unfinished_file.unlink(missing_ok=True)
 
     @classmethod
     def at(cls, path: Path) -> Self:

@@ -3,18 +3,20 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
 
 from lakewarden.guard import AuthorizedCall, Guard, Operation, Operations
 from lakewarden.kernel.call import Answer, Call
-from lakewarden.kernel.errors import AwsError, NotImplementedOperation
-from lakewarden.observe import Metrics
+from lakewarden.kernel.errors import AwsError, NotImplementedOperation, ServiceUnavailable
+from lakewarden.observe import CallLog, Metrics
 from lakewarden.wire import RawRequest, Received, Refused, Response, Wire
 
+_UNKNOWN = "unknown"
 _log = structlog.get_logger("lakewarden.dispatch")
 
 
@@ -28,6 +30,10 @@ class InternalFailure(AwsError):
 class Recorder(Protocol):
     """Port to the audit log. Both return only when the record is durable, and raise ServiceUnavailable if it cannot be."""
 
+    def ready(self) -> bool:
+        """Whether records can be written, as far as is known."""
+        ...
+
     async def record(self, call: Call, operation: Operation, answer: Mapping[str, Any], error: AwsError | None) -> None:
         """Record a call that reached the guard: allowed, denied or failed."""
         ...
@@ -38,7 +44,10 @@ class Recorder(Protocol):
 
 
 class Dispatcher:
-    """Answers requests. ``services`` maps botocore's service names to their OPERATIONS tables."""
+    """Answers requests. ``services`` maps botocore's service names to their OPERATIONS tables.
+
+    ``called`` learns of every call whose signature was right, whatever becomes of it.
+    """
 
     def __init__(
         self,
@@ -47,14 +56,18 @@ class Dispatcher:
         services: Mapping[str, Operations],
         recorder: Recorder,
         metrics: Metrics,
+        calls: CallLog,
         threads: ThreadPoolExecutor,
+        called: Callable[[Call], None],
     ) -> None:
         self._wire = wire
         self._guard = guard
         self._services = services
         self._recorder = recorder
         self._metrics = metrics
+        self._calls = calls
         self._threads = threads
+        self._called = called
 
     async def answer(self, raw: RawRequest) -> Response:
         """Answer one request; never raises for anything that a client can send."""
@@ -62,21 +75,42 @@ class Dispatcher:
         try:
             received = await self._wire.receive(raw)
         except Refused as refused:
-            response, code = await self._refuse(raw, refused), refused.error.code
-            service, operation = refused.service or "unknown", refused.operation or "unknown"
+            response, code = await self._refuse(raw, refused)
+            service, operation = refused.service or _UNKNOWN, refused.operation or _UNKNOWN
         else:
             response, code = await self._serve(raw, received)
             service, operation = received.call.service, received.call.operation
-        self._metrics.answered(service, operation, code, time.perf_counter() - started)
+        self._note(raw, service, operation, code, time.perf_counter() - started)
         return response
 
-    async def _refuse(self, raw: RawRequest, refused: Refused) -> Response:
+    async def perform(self, call: Call) -> Mapping[str, Any]:
+        """A call that a page of ours makes for the person who uses it: guarded and audited like any other.
+
+        Answers the output members; raises the call's :class:`AwsError`.
+        """
+        operation = self._services[call.service][call.operation]
+        result, failure = await self._handle(call, operation)
+        members = result.members if isinstance(result, Answer) else result
+        await self._recorder.record(call, operation, members, failure)
+        if failure is not None:
+            raise failure
+        return members
+
+    def _note(self, raw: RawRequest, service: str, operation: str, code: str, seconds: float) -> None:
+        # Names that callers invent neither fill the metrics' memory nor write into the log.
+        if operation not in self._services.get(service, {}):
+            operation = _UNKNOWN
+            service = service if service in self._services else _UNKNOWN
+        self._metrics.answered(service, operation, code, seconds)
+        self._calls.answered(raw.request_id, raw.received_at.isoformat(), service, operation, code, seconds)
+
+    async def _refuse(self, raw: RawRequest, refused: Refused) -> tuple[Response, str]:
         error = refused.error
         try:
             await self._recorder.refused(refused.attempt, error)
         except AwsError as unavailable:
             error = unavailable
-        return self._wire.respond_error(raw, refused.service, refused.operation, error)
+        return self._wire.respond_error(raw, refused.service, refused.operation, error), error.code
 
     async def _serve(self, raw: RawRequest, received: Received) -> tuple[Response, str]:
         call = received.call
@@ -84,7 +118,16 @@ class Dispatcher:
         if operation is None:
             error = NotImplementedOperation(f"Lakewarden does not implement {call.service}:{call.operation} yet.")
             refused = Refused(error, call.service, call.operation, call)
-            return await self._refuse(raw, refused), error.code
+            return await self._refuse(raw, refused)
+        if not self._recorder.ready():
+            # INVARIANT (no_answer_without_audit): what could not be recorded is not even begun.
+            closed = ServiceUnavailable("The audit log cannot be written.")
+            return self._wire.respond_error(raw, call.service, call.operation, closed), closed.code
+        self._called(call)
+        try:
+            call = await self._identified(call, operation)
+        except AwsError as error:
+            return await self._refuse(raw, Refused(error, call.service, call.operation, call))
         result, failure = await self._handle(call, operation)
         members = result.members if isinstance(result, Answer) else result
         try:
@@ -93,8 +136,18 @@ class Dispatcher:
         except AwsError as unavailable:
             failure = unavailable
         if failure is not None:
-            return self._wire.respond_error(raw, call.service, call.operation, failure), failure.code
+            response = self._wire.respond_error(raw, call.service, call.operation, failure)
+            if failure.headers:
+                response = replace(response, headers=(*response.headers, *failure.headers.items()))
+            return response, failure.code
         return self._wire.respond(raw, call.service, call.operation, result), "OK"
+
+    async def _identified(self, call: Call, operation: Operation) -> Call:
+        """The call under the name that it proves itself, where no signature gave it one."""
+        if operation.identify is None:
+            return call
+        loop = asyncio.get_running_loop()
+        return replace(call, principal=await loop.run_in_executor(self._threads, operation.identify, call))
 
     async def _handle(self, call: Call, operation: Operation) -> tuple[Mapping[str, Any] | Answer, AwsError | None]:
         try:

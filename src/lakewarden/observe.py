@@ -4,8 +4,10 @@ import logging
 import sys
 from typing import Final
 
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from structlog.typing import Processor
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -27,7 +29,7 @@ class Metrics:
         )
 
     def answered(self, service: str, operation: str, code: str, seconds: float) -> None:
-        """Count one answer; ``code`` is the AWS error code, or ``OK``."""
+        """Count one answer; ``code`` is the AWS error code, or ``OK``. The labels are names that we know, never a caller's."""
         self._calls.labels(service, operation, code).inc()
         self._seconds.labels(service).observe(seconds)
 
@@ -36,16 +38,42 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+class CallLog:
+    """One JSON line a call on standard error. Who called and with what stands in the audit trail, not here."""
+
+    def __init__(self) -> None:
+        self._encode = msgspec.json.Encoder().encode
+
+    def answered(self, request_id: str, at: str, service: str, operation: str, code: str, seconds: float) -> None:
+        """Log one answer."""
+        line = {
+            "event": "call", "level": "info", "timestamp": at, "request_id": request_id, "service": service,
+            "operation": operation, "code": code, "milliseconds": round(seconds * 1000, 2),
+        }  # fmt: skip
+        sys.stderr.buffer.write(self._encode(line) + b"\n")
+        sys.stderr.buffer.flush()
+
+
 def configure_logs() -> None:
-    """Log JSON lines to standard error."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    """Log JSON lines to standard error, those of the libraries among them."""
+    shared: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )

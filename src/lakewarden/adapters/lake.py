@@ -1,33 +1,47 @@
 """``query.ports.Lake``: the catalog as one caller may see it, through Athena."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lakewarden.catalog.errors import AlreadyExistsException, EntityNotFoundException, InsufficientPermissions
+from lakewarden.catalog.partitions import PartitionService
+from lakewarden.catalog.rules import attached_access
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
 from lakewarden.kernel.arn import Arn, s3
 from lakewarden.kernel.call import Call
-from lakewarden.kernel.lake import AccessMode, Column, DataFile, GovernedTable, Table
+from lakewarden.kernel.lake import EVERY_PARTITION, AccessMode, Column, DataFile, GovernedTable, Table, Wanted
 from lakewarden.query.errors import QueryFailed
 from lakewarden.sql.model import CreateDatabase, CreateTable, TableRef
 from lakewarden.storage.service import StorageService, split_uri
 
 FORWARDED = {"aws:CalledVia": ("athena.amazonaws.com",), "aws:ViaAWSService": "true"}
 """The context of what Athena asks in its caller's name (IAM User Guide, "Forward access sessions")."""
+OwnFiles = Callable[[Table], Sequence[DataFile] | None]
+"""The files of the server's own tables, which are no objects of any bucket; None for every other table."""
 
 
 class GovernedLake:
     """Asks IAM (as Athena does, in the caller's name) and Lake Formation for everything that a query touches."""
 
     def __init__(
-        self, catalog: CatalogService, storage: StorageService, guard: Guard, account: str, region: str
+        self,
+        catalog: CatalogService,
+        partitions: PartitionService,
+        storage: StorageService,
+        guard: Guard,
+        account: str,
+        region: str,
+        own_files: OwnFiles = lambda _: None,
     ) -> None:
         self._catalog = catalog
+        self._partitions = partitions
         self._storage = storage
         self._guard = guard
         self._account = account
         self._region = region
+        self._own_files = own_files
 
     def database_names(self, call: Call) -> Sequence[str]:
         """The databases that the caller may see."""
@@ -55,9 +69,23 @@ class GovernedLake:
 
     def _may_read(self, call: Call, governed: GovernedTable) -> bool:
         """Lake Formation vends access to who may lakeformation:GetDataAccess; in hybrid mode IAM on S3 decides alone."""
-        if governed.access.mode is AccessMode.LAKE_FORMATION:
-            return self._guard.check(call, Access("lakeformation:GetDataAccess", "*", FORWARDED)).allowed
-        bucket, prefix = split_uri(governed.table.location)
+        mode, table = governed.access.mode, governed.table
+        if mode is AccessMode.LAKE_FORMATION and not self._vended(call):
+            return False
+        # INVARIANT (least_reach): what a partition or a parameter leads to outside the table's location is opened by Lake
+        # Formation only where that place is registered too; else, as everywhere in hybrid mode, by IAM on S3.
+        places = set(self._partitions.outside(table))
+        if mode is not AccessMode.IAM:
+            places = {place for place in places if not self._catalog.is_registered(place)}
+        if mode is not AccessMode.LAKE_FORMATION:
+            places.add(table.location)
+        return all(self._may_read_at(call, place) for place in places)
+
+    def _vended(self, call: Call) -> bool:
+        return self._guard.check(call, Access("lakeformation:GetDataAccess", "*", FORWARDED)).allowed
+
+    def _may_read_at(self, call: Call, location: str) -> bool:
+        bucket, prefix = split_uri(location)
         policy = self._storage.policy(bucket)
         prefix = prefix.rstrip("/")
         return all(
@@ -68,9 +96,20 @@ class GovernedLake:
             )
         )
 
-    def files(self, table: Table) -> Sequence[DataFile]:
-        """The table's objects."""
-        return self._storage.files_under(table.location) if table.location else ()
+    def files(self, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]:
+        """The table's objects, partition by partition; of the partitions only those that are ``wanted``."""
+        own = self._own_files(table)
+        if own is not None:
+            return own
+        if not table.location:
+            return ()
+        if not table.partition_keys:
+            return self._storage.files_under(table.location)
+        return [
+            replace(file, partition=source.values)
+            for source in self._partitions.sources(table, wanted)
+            for file in self._storage.files_under(source.location)
+        ]
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None:
         """CREATE DATABASE."""
@@ -127,7 +166,7 @@ class GovernedLake:
 
     def _access(self, action: str, resource: str) -> Access:
         arn = str(Arn("glue", self._region, self._account, resource))
-        return Access(action, arn, FORWARDED)
+        return attached_access(self._catalog.attached, action, arn, FORWARDED)
 
 
 def table_input(statement: CreateTable) -> dict[str, Any]:

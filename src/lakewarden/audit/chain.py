@@ -1,6 +1,11 @@
-"""The hash chain, pure: each entry's hash covers its number, the hash before it, and the record's bytes."""
+"""The hash chain, pure: each entry's hash covers its number, the hash before it, and the record's bytes.
+
+Anybody can recompute a hash; a *seal* is the hash's HMAC under the server's key, so that whoever rewrites the log and
+all hashes behind the change is found at the first entry that the server did not write.
+"""
 
 import hashlib
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +20,7 @@ class Entry:
     record: str
     previous: str
     hash: str
+    seal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,10 @@ class Head:
     hash: str
 
 
+START = Head(0, GENESIS)
+"""The head of an empty chain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """The first entry that does not fit, and why."""
@@ -33,9 +43,11 @@ class Break:
     reason: str
 
 
-def link(sequence: int, previous: str, record: str) -> Entry:
-    """The next entry."""
-    return Entry(sequence, record, previous, digest(sequence, previous, record))
+def link(head: Head, record: str, key: bytes) -> Entry:
+    """The entry that follows ``head``, sealed with ``key``."""
+    sequence = head.sequence + 1
+    made = digest(sequence, head.hash, record)
+    return Entry(sequence, record, head.hash, made, seal(made, key))
 
 
 def digest(sequence: int, previous: str, record: str) -> str:
@@ -43,15 +55,30 @@ def digest(sequence: int, previous: str, record: str) -> str:
     return hashlib.sha256(f"{sequence:020d}\n{previous}\n{record}".encode()).hexdigest()
 
 
-def first_break(entries: Iterable[Entry], start: Head) -> tuple[Head, Break | None]:
+def seal(hashed: str, key: bytes) -> str:
+    """The HMAC-SHA256 of an entry's hash, in hex."""
+    return hmac.digest(key, hashed.encode("ascii"), "sha256").hex()
+
+
+def first_break(entries: Iterable[Entry], start: Head, key: bytes) -> tuple[Head, Break | None]:
     """Follow ``entries`` from ``start``: the last good head, and the first break if there is one."""
     head = start
     for entry in entries:
-        if entry.sequence != head.sequence + 1:
-            return head, Break(head.sequence + 1, f"the record is missing; the next one is {entry.sequence}")
-        if entry.previous != head.hash:
-            return head, Break(entry.sequence, "the record does not follow the one before it")
-        if digest(entry.sequence, entry.previous, entry.record) != entry.hash:
-            return head, Break(entry.sequence, "the record was changed")
+        reason = _wrong(entry, head, key)
+        if reason is not None:
+            return head, Break(min(entry.sequence, head.sequence + 1), reason)
         head = Head(entry.sequence, entry.hash)
     return head, None
+
+
+def _wrong(entry: Entry, head: Head, key: bytes) -> str | None:
+    if entry.sequence != head.sequence + 1:
+        return f"the record is missing; the next one is {entry.sequence}"
+    if entry.previous != head.hash:
+        return "the record does not follow the one before it"
+    if digest(entry.sequence, entry.previous, entry.record) != entry.hash:
+        return "the record was changed"
+    # An attacker's text may be anything; compare_digest takes no more than ASCII as text.
+    if not hmac.compare_digest(seal(entry.hash, key).encode(), entry.seal.encode()):
+        return "the record was not written by this server: its seal is wrong"
+    return None

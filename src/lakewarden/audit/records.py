@@ -3,13 +3,12 @@
 CloudTrail User Guide, "CloudTrail record contents"; field values as SEMANTICS says.
 """
 
-import base64
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from lakewarden.audit.resources import resources_of, table_resource
 from lakewarden.kernel.call import Call, Principal, PrincipalType
 from lakewarden.kernel.errors import AwsError
 from lakewarden.kernel.lake import GovernedTable, RowFilter
@@ -18,9 +17,11 @@ HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 OMITTED = "***OMITTED***"
 _VERSION = "1.11"
 _LONGEST_TEXT = 4096
-_LONGEST_LIST = 200
+_LONGEST_NAME = 128
 _ATHENA = "athena.amazonaws.com"
-_WORD = re.compile(r"^[A-Z]+(?=[A-Z][a-z]|$)|^[A-Z]")
+_CLOUDTRAIL = "cloudtrail.amazonaws.com"
+_STATEMENTS = ("queryString", "queryStatement")
+_IDENTITY_TYPES = {PrincipalType.USER: "IAMUser", PrincipalType.ACCOUNT: "Root"}
 _SOURCES = {
     "sso-admin": "sso.amazonaws.com",
     "sso-oidc": "sso.amazonaws.com",
@@ -28,17 +29,22 @@ _SOURCES = {
 }
 
 Record = dict[str, Any]
-Paths = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How a call is recorded: whether it only reads, whether it is a data event, and the members to hide."""
+    """What a call's record shows: its parameters and answer without secrets, and what kind of event it is.
+
+    ``answer`` is left out of the record of a call that only reads. ``bytes_in`` and ``bytes_out`` are those of an
+    object's body, None where there is none.
+    """
 
     read_only: bool
     data_event: bool
-    hidden_request: Paths
-    hidden_response: Paths
+    params: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    bytes_in: int | None = None
+    bytes_out: int | None = None
 
 
 def event_source(service: str) -> str:
@@ -46,35 +52,42 @@ def event_source(service: str) -> str:
     return _SOURCES.get(service, f"{service or 'unknown'}.amazonaws.com")
 
 
-def call_record(
-    call: Call, shown: Shown, account: str, event_id: str, answer: Mapping[str, Any], error: AwsError | None
-) -> Record:
+def call_record(call: Call, shown: Shown, account: str, event_id: str, error: AwsError | None) -> Record:
     """The record of an API call: allowed, denied or failed."""
     record = _envelope(call, account, event_id)
     record |= {
-        "eventSource": event_source(call.service),
-        "eventName": call.operation or "Unknown",
+        "eventSource": event_source(call.service[:_LONGEST_NAME]),
+        "eventName": call.operation[:_LONGEST_NAME] or "Unknown",
         "sourceIPAddress": call.source_ip,
-        "userAgent": call.user_agent,
+        "userAgent": call.user_agent[:_LONGEST_TEXT],
     }
     if error is not None:
         record |= {"errorCode": error.code, "errorMessage": error.message[:_LONGEST_TEXT]}
-    responds = error is None and not shown.read_only and bool(answer)
+    parameters: Record = dict(shown.params)
+    if call.service == "athena":
+        # As AWS: the text of a statement is not for everybody who may read the trail.
+        parameters |= {name: OMITTED for name in _STATEMENTS if name in parameters}
+    responds = error is None and not shown.read_only and bool(shown.answer)
     record |= {
-        "requestParameters": _shown(call.params, shown.hidden_request) or None,
-        "responseElements": _shown(answer, shown.hidden_response) if responds else None,
+        "requestParameters": parameters or None,
+        "responseElements": dict(shown.answer) if responds else None,
+        **_transferred(shown),
         "requestID": call.request_id,
         "eventID": event_id,
         "readOnly": shown.read_only,
-        "resources": _resources(call, account),
+        "resources": resources_of(call, account),
         "eventType": "AwsApiCall",
         "managementEvent": not shown.data_event,
         "recipientAccountId": account,
         "eventCategory": "Data" if shown.data_event else "Management",
     }
-    if call.service == "athena" and "queryString" in (record["requestParameters"] or {}):
-        record["requestParameters"]["queryString"] = OMITTED
     return record
+
+
+def _transferred(shown: Shown) -> Record:
+    moved = {"bytesTransferredIn": shown.bytes_in, "bytesTransferredOut": shown.bytes_out}
+    found = {name: size for name, size in moved.items() if size is not None}
+    return {"additionalEventData": found} if found else {}
 
 
 def data_access_record(
@@ -107,7 +120,7 @@ def data_access_record(
         "requestID": request_id,
         "eventID": event_id,
         "readOnly": True,
-        "resources": [{"type": "AWS::Glue::Table", "ARN": f"{table.database}.{table.name}", "accountId": account}],
+        "resources": [table_resource(call, account, table.database, table.name)],
         "eventType": "AwsApiCall",
         "managementEvent": True,
         "recipientAccountId": account,
@@ -127,16 +140,74 @@ def outcome_record(call: Call, account: str, event_id: str, details: Mapping[str
         "userAgent": _ATHENA,
         "requestParameters": None,
         "responseElements": None,
-        "serviceEventDetails": dict(details),
+        "serviceEventDetails": {
+            **details,
+            "completedAt": at.isoformat(timespec="milliseconds"),
+            "clientAddress": call.source_ip,
+            "clientAgent": call.user_agent[:_LONGEST_TEXT],
+        },
         "requestID": call.request_id,
         "eventID": event_id,
         "readOnly": True,
+        "resources": [
+            table_resource(call, account, *str(one["table"]).split(".", 1)) for one in details.get("tables") or ()
+        ],
+        "eventType": "AwsServiceEvent",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "eventCategory": "Management",
+    }
+
+
+def service_record(
+    name: str, account: str, region: str, event_id: str, details: Mapping[str, Any], at: datetime
+) -> Record:
+    """Something that the server did to the trail by itself."""
+    return {
+        "eventVersion": _VERSION,
+        "userIdentity": {"type": "AWSService", "invokedBy": _CLOUDTRAIL, "accountId": account},
+        "eventTime": moment(at),
+        "eventSource": _CLOUDTRAIL,
+        "eventName": name,
+        "awsRegion": region,
+        "sourceIPAddress": _CLOUDTRAIL,
+        "userAgent": _CLOUDTRAIL,
+        "requestParameters": None,
+        "responseElements": None,
+        "serviceEventDetails": dict(details),
+        "requestID": event_id,
+        "eventID": event_id,
+        "readOnly": False,
         "resources": [],
         "eventType": "AwsServiceEvent",
         "managementEvent": True,
         "recipientAccountId": account,
         "eventCategory": "Management",
     }
+
+
+def accessed(governed: GovernedTable, columns: Sequence[str]) -> Record:
+    """What a query does with a table: the columns it reads, under which filters, and the grants that allow it."""
+    access = governed.access
+    filters = [] if access.rows.all_rows else list(access.rows.expressions) or ["false"]
+    return {
+        "table": f"{governed.table.database}.{governed.table.name}",
+        "columns": list(columns),
+        "filters": filters,
+        "because": list(access.because),
+        "mode": access.mode.value,
+        "location": governed.table.location,
+    }
+
+
+def with_accesses(tables: object, accesses: Mapping[str, Mapping[str, object]]) -> list[Record]:
+    """The tables of a query's outcome: what its context tells of each, and what was recorded when it was opened."""
+    told = tables if isinstance(tables, list) else []
+    merged = {name: dict(one) for name, one in accesses.items()}
+    for one in told:
+        name = str(one["table"])
+        merged[name] = merged.get(name, {}) | dict(one)
+    return list(merged.values())
 
 
 def _envelope(call: Call, account: str, event_id: str) -> Record:
@@ -158,7 +229,7 @@ def user_identity(principal: Principal, account: str) -> Record:
             return {"type": "Unknown", "principalId": "ANONYMOUS", "accountId": "ANONYMOUS_PRINCIPAL"}
         return {"type": "Unknown", "accountId": account, "accessKeyId": principal.access_key_id}
     identity: Record = {
-        "type": "IAMUser" if principal.type is PrincipalType.USER else principal.type.value,
+        "type": _IDENTITY_TYPES.get(principal.type, principal.type.value),
         "principalId": principal.user_id,
         "arn": principal.arn,
         "accountId": principal.account,
@@ -188,6 +259,12 @@ def user_identity(principal: Principal, account: str) -> Record:
     return identity | {"sessionContext": context}
 
 
+def person_of(identity: Mapping[str, Any]) -> str:
+    """Who acted: the source identity where the role is shared, else the user's or the session's name."""
+    context = identity.get("sessionContext") or {}
+    return str(context.get("sourceIdentity") or username_of(identity))
+
+
 def username_of(identity: Mapping[str, Any]) -> str:
     """What LookupEvents calls the user: the IAM user's name, or the role session's."""
     if "userName" in identity:
@@ -198,50 +275,3 @@ def username_of(identity: Mapping[str, Any]) -> str:
 def moment(value: datetime) -> str:
     """``2026-01-31T09:30:00Z``."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _resources(call: Call, account: str) -> list[Record]:
-    if call.service == "s3" and call.params.get("Bucket"):
-        bucket = {"type": "AWS::S3::Bucket", "ARN": f"arn:aws:s3:::{call.params['Bucket']}", "accountId": account}
-        if call.params.get("Key"):
-            return [{"type": "AWS::S3::Object", "ARN": f"{bucket['ARN']}/{call.params['Key']}"}, bucket]
-        return [bucket]
-    if call.service == "sts" and call.params.get("RoleArn"):
-        return [{"type": "AWS::IAM::Role", "ARN": call.params["RoleArn"], "accountId": account}]
-    return []
-
-
-def _shown(members: Mapping[str, Any], hidden: Paths) -> Record:
-    return {_lower_camel(name): _value(value, name, hidden) for name, value in members.items() if value is not None}
-
-
-def _value(value: Any, path: str, hidden: Paths) -> Any:
-    # INVARIANT: what the model or the operation's table calls secret never enters the log.
-    if path in hidden:
-        return HIDDEN
-    if isinstance(value, Mapping):
-        starred = f"{path}.*" in hidden
-        return {
-            _lower_camel(str(key)): HIDDEN if starred else _value(item, _below(path, str(key), hidden), hidden)
-            for key, item in value.items()
-        }
-    if isinstance(value, str):
-        return value if len(value) <= _LONGEST_TEXT else value[:_LONGEST_TEXT] + "..."
-    if isinstance(value, bytes | bytearray):
-        return base64.b64encode(value[:_LONGEST_TEXT]).decode("ascii")
-    if isinstance(value, Sequence):
-        return [_value(item, f"{path}.*", hidden) for item in value[:_LONGEST_LIST]]
-    if isinstance(value, datetime):
-        return moment(value)
-    return value if isinstance(value, bool | int | float) else str(value)
-
-
-def _below(path: str, key: str, hidden: Paths) -> str:
-    """Maps are written ``path.*`` in the hidden paths, structures ``path.Member``."""
-    starred = f"{path}.*"
-    return starred if any(one.startswith(f"{starred}.") for one in hidden) else f"{path}.{key}"
-
-
-def _lower_camel(name: str) -> str:
-    found = _WORD.match(name)
-    return name if found is None else found.group(0).lower() + name[found.end() :]

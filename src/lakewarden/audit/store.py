@@ -1,90 +1,58 @@
-"""The log's tables: the chained records, and the attributes that LookupEvents asks for."""
+"""The log's tables: the chained records, and where the chain begins."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from lakewarden.audit.chain import GENESIS, Entry, Head, link
+from lakewarden.audit.chain import START, Entry, Head, link
 from lakewarden.state import METADATA, Database
 
+# On SQLite only a column of the very type INTEGER is the row's own number and needs no index of its own.
+SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _events = sa.Table(
     "audit_events",
     METADATA,
-    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("sequence", SEQUENCE, primary_key=True, autoincrement=False),
     sa.Column("record", sa.Text, nullable=False),
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
-    sa.Column("event_time", sa.BigInteger, nullable=False, index=True),
-    sa.Column("event_id", sa.String(36), nullable=False, index=True),
-    sa.Column("event_name", sa.String(128), nullable=False),
-    sa.Column("event_source", sa.String(64), nullable=False),
-    sa.Column("username", sa.String(128), nullable=False),
-    sa.Column("access_key_id", sa.String(128), nullable=False),
-    sa.Column("read_only", sa.String(5), nullable=False),
-    sa.Column("resource_types", sa.Text, nullable=False),
-    sa.Column("resource_names", sa.Text, nullable=False),
-    sa.Index("ix_audit_events_event_name", "event_name", "sequence"),
-    sa.Index("ix_audit_events_event_source", "event_source", "sequence"),
-    sa.Index("ix_audit_events_username", "username", "sequence"),
-    sa.Index("ix_audit_events_access_key_id", "access_key_id", "sequence"),
+    sa.Column("seal", sa.String(64), nullable=False),
 )
-_INSERT = sa.insert(_events)
-ATTRIBUTES = {
-    "EventId": _events.c.event_id,
-    "EventName": _events.c.event_name,
-    "EventSource": _events.c.event_source,
-    "Username": _events.c.username,
-    "AccessKeyId": _events.c.access_key_id,
-    "ReadOnly": _events.c.read_only,
-}
-_LISTED = {"ResourceType": _events.c.resource_types, "ResourceName": _events.c.resource_names}
-SEPARATOR = "\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A record on its way into the log, with its look-up attributes. ``event_time`` is seconds since the epoch."""
-
-    record: str
-    event_time: int
-    event_id: str
-    event_name: str
-    event_source: str
-    username: str
-    access_key_id: str
-    read_only: str
-    resource_types: str
-    resource_names: str
+# The last entry that the retention rule removed; no row while the chain is whole.
+_base = sa.Table(
+    "audit_base",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Column("seal", sa.String(64), nullable=False),
+)
 
 
 class AuditStore:
-    """The chained table."""
+    """The chained table. ``key`` seals what is appended."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
+        self._key = key
+        # Written once: SQLAlchemy's own way of binding many rows costs more than SQLite's way of storing them.
+        self._insert = insert_of(_events, database)
 
-    def append(self, rows: Sequence[Row]) -> Head:
-        """Chain and store ``rows`` in one durable transaction; answers the new head.
+    def append(self, records: Sequence[str]) -> Head:
+        """Chain, seal and store ``records`` in one durable transaction; answers the new head.
 
-        The head is read inside the write transaction, so two servers on one database cannot fork the chain.
+        The head is read inside the write transaction, in which writers take turns, so two servers on one database cannot
+        fork the chain.
         """
         with self._database.write() as connection:
             head = _head(connection)
             values = []
-            for row in rows:
-                entry = link(head.sequence + 1, head.hash, row.record)
+            for record in records:
+                entry = link(head, record, self._key)
                 head = Head(entry.sequence, entry.hash)
-                values.append(
-                    {
-                        "sequence": entry.sequence, "record": entry.record, "previous": entry.previous,
-                        "hash": entry.hash, "event_time": row.event_time, "event_id": row.event_id,
-                        "event_name": row.event_name, "event_source": row.event_source, "username": row.username,
-                        "access_key_id": row.access_key_id, "read_only": row.read_only,
-                        "resource_types": row.resource_types, "resource_names": row.resource_names,
-                    }
-                )  # fmt: skip
-            connection.execute(_INSERT, values)
+                values.append((entry.sequence, entry.record, entry.previous, entry.hash, entry.seal))
+            connection.exec_driver_sql(self._insert, values)
         return head
 
     def head(self) -> Head:
@@ -92,42 +60,60 @@ class AuditStore:
         with self._database.read() as connection:
             return _head(connection)
 
-    def entries(self, after: int = 0) -> Iterator[Entry]:
-        """Every entry after a sequence number, in order, streamed."""
+    def entries(self, after: int = 0, to: int | None = None) -> Iterator[Entry]:
+        """The entries after a sequence number, up to another, in order, streamed."""
         query = (
-            sa.select(_events.c.sequence, _events.c.record, _events.c.previous, _events.c.hash)
+            sa.select(_events.c.sequence, _events.c.record, _events.c.previous, _events.c.hash, _events.c.seal)
             .where(_events.c.sequence > after)
             .order_by(_events.c.sequence)
         )
+        if to is not None:
+            query = query.where(_events.c.sequence <= to)
         with self._database.read() as connection:
             for row in connection.execution_options(yield_per=1000).execute(query):
                 yield Entry(*row)
 
-    def look_up(
-        self, attribute: tuple[str, str] | None, start: int | None, end: int | None, before: int | None, limit: int
-    ) -> list[tuple[int, str]]:
-        """The newest ``limit`` records that fit, as ``(sequence, record)``; ``before`` continues a page."""
-        query = sa.select(_events.c.sequence, _events.c.record).order_by(_events.c.sequence.desc()).limit(limit)
-        if attribute is not None:
-            name, value = attribute
-            if name in _LISTED:
-                # Names stand on lines of their own; the separators keep one from matching inside another.
-                wanted = SEPARATOR + value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + SEPARATOR
-                query = query.where(_LISTED[name].like(f"%{wanted}%", escape="\\"))
-            else:
-                query = query.where(ATTRIBUTES[name] == value)
-        if start is not None:
-            query = query.where(_events.c.event_time >= start)
-        if end is not None:
-            query = query.where(_events.c.event_time <= end)
-        if before is not None:
-            query = query.where(_events.c.sequence < before)
+    def records(self, after: int, limit: int) -> list[tuple[int, str]]:
+        """At most ``limit`` records after a sequence number, in order, as ``(sequence, record)``."""
+        query = sa.select(_events.c.sequence, _events.c.record).where(_events.c.sequence > after)
+        return self._pairs(query.order_by(_events.c.sequence).limit(limit))
+
+    def by_number(self, sequences: Sequence[int]) -> dict[int, str]:
+        """The records of these sequence numbers."""
+        query = sa.select(_events.c.sequence, _events.c.record).where(_events.c.sequence.in_(sequences))
+        return dict(self._pairs(query))
+
+    def _pairs(self, query: sa.Select[Any]) -> list[tuple[int, str]]:
         with self._database.read() as connection:
             return [(int(row[0]), str(row[1])) for row in connection.execute(query)]
+
+    # Retention
+
+    def base(self) -> tuple[Head, str] | None:
+        """The last removed entry and its seal; None while nothing was removed."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(_base.c.sequence, _base.c.hash, _base.c.seal)).first()
+        return None if row is None else (Head(int(row[0]), str(row[1])), str(row[2]))
+
+    def remove_to(self, entry: Entry) -> None:
+        """Remove the entries up to ``entry``, which becomes the chain's base."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(_base))
+            connection.execute(sa.insert(_base).values(id=1, sequence=entry.sequence, hash=entry.hash, seal=entry.seal))
+            connection.execute(sa.delete(_events).where(_events.c.sequence <= entry.sequence))
+
+
+def insert_of(table: sa.Table, database: Database) -> str:
+    """The INSERT of whole rows, in the driver's own notation."""
+    mark = "?" if database.engine.dialect.name == "sqlite" else "%s"
+    marks = ", ".join([mark] * len(table.c))
+    return f"INSERT INTO {table.name} ({', '.join(table.c.keys())}) VALUES ({marks})"  # noqa: S608 - our own names
 
 
 def _head(connection: sa.Connection) -> Head:
     row = connection.execute(
         sa.select(_events.c.sequence, _events.c.hash).order_by(_events.c.sequence.desc()).limit(1)
     ).first()
-    return Head(0, GENESIS) if row is None else Head(int(row[0]), str(row[1]))
+    if row is None:
+        row = connection.execute(sa.select(_base.c.sequence, _base.c.hash)).first()
+    return START if row is None else Head(int(row[0]), str(row[1]))

@@ -34,3 +34,27 @@ class ConcurrentModificationException(AwsError):
     """The version that was to be changed is not the current one."""
 
     code = "ConcurrentModificationException"
+
+
+class ConditionCheckFailureException(AwsError):
+    """A condition that the caller set does not hold."""
+
+    code = "ConditionCheckFailureException"
+
+
+class CrawlerRunningException(AwsError):
+    """The crawler runs already, and cannot be started or changed."""
+
+    code = "CrawlerRunningException"
+
+
+class CrawlerNotRunningException(AwsError):
+    """The crawler does not run."""
+
+    code = "CrawlerNotRunningException"
+
+
+class CrawlerStoppingException(AwsError):
+    """The crawler is being stopped."""
+
+    code = "CrawlerStoppingException"

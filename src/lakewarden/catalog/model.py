@@ -58,6 +58,22 @@ class TableRecord:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionRecord:
+    """``values`` stand in the order of the table's partition keys; ``document`` is Glue's PartitionInput."""
+
+    database: str
+    table: str
+    values: tuple[str, ...]
+    created: str
+    document: Mapping[str, Any]
+
+    @property
+    def location(self) -> str:
+        """Where it lies, or empty."""
+        return str((self.document.get("StorageDescriptor") or {}).get("Location") or "")
+
+
 def _columns(members: list[Mapping[str, str]] | None) -> tuple[Column, ...]:
     return tuple(
         Column(one["Name"].lower(), one.get("Type") or "string", one.get("Comment") or "") for one in members or ()

@@ -1,12 +1,12 @@
 """What the catalog asks of Lake Formation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from lakewarden.kernel.call import Principal
-from lakewarden.kernel.lake import DatabaseAccess, Table, TableAccess
+from lakewarden.kernel.lake import DatabaseAccess, GovernedTable, Table, TableAccess
 
 Defaults = Sequence[Mapping[str, Any]] | None
 """Glue's CreateTableDefaultPermissions; None where nothing is said."""
@@ -24,6 +24,8 @@ class TablePermissions(Protocol):
     def database_access(self, principal: Principal, database: str) -> DatabaseAccess: ...
 
     def visible_tables(self, principal: Principal, database: str) -> frozenset[str] | None: ...
+
+    def require_engine(self, principal: Principal, governed: GovernedTable, supported: Set[str]) -> None: ...
 
     def require_create_database(self, principal: Principal, location: str) -> None: ...
 

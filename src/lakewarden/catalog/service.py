@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from lakewarden.catalog.attached import Attached
 from lakewarden.catalog.errors import (
     AlreadyExistsException,
     ConcurrentModificationException,
@@ -16,7 +17,9 @@ from lakewarden.catalog.errors import (
 )
 from lakewarden.catalog.model import DatabaseRecord, TableRecord
 from lakewarden.catalog.ports import TablePermissions
+from lakewarden.catalog.projection import outside_roots
 from lakewarden.catalog.store import CatalogStore, Entries
+from lakewarden.catalog.types import check_type
 from lakewarden.catalog.visible import visible_record
 from lakewarden.kernel.call import Principal
 from lakewarden.kernel.clock import Clock
@@ -35,6 +38,11 @@ class CatalogService:
         self._store = store
         self._permissions = permissions
         self._clock = clock
+
+    @property
+    def attached(self) -> Attached:
+        """The Glue resource policy, and tags by ARN."""
+        return self._store.attached
 
     # Databases
 
@@ -111,6 +119,8 @@ class CatalogService:
         now = self._now()
         record = TableRecord(database, name, str(uuid.uuid4()), 0, now, now, principal.arn, {**document, "Name": name})
         _check_columns(record)
+        for place in outside_roots(record.table()):
+            self._permissions.require_location(principal, place, parent.location)
         with self._store.write(permissions=True) as entries:
             parent = _present(entries, database)
             if entries.table(database, name) is not None:
@@ -119,9 +129,11 @@ class CatalogService:
             defaults = parent.document.get("CreateTableDefaultPermissions")
             self._permissions.table_created(entries.connection, principal, database, name, defaults)
 
-    def update_table(self, principal: Principal, database: str, document: Document, version: str | None) -> None:
+    def update_table(
+        self, principal: Principal, database: str, document: Document, version: str | None, *, archive: bool = True
+    ) -> None:
         """UpdateTable; a new location must be one that the principal may place data at."""
-        governed, record = self._require_table(principal, database, document["Name"], "ALTER", "Alter")
+        governed, record = self.require_table(principal, database, document["Name"], "ALTER", "Alter")
         location = _location(document)
         if location != governed.table.location:
             parent = self.database(principal, record.database)
@@ -132,15 +144,24 @@ class CatalogService:
             record, version=record.version + 1, updated=self._now(), document={**document, "Name": record.name}
         )
         _check_columns(changed)
+        for place in outside_roots(changed.table()) - outside_roots(governed.table):
+            parent = self.database(principal, record.database)
+            self._permissions.require_location(principal, place, parent.location)
         with self._store.write() as entries:
             current = entries.table(record.database, record.name)
             if current is None or (current.id, current.version) != (record.id, record.version):
                 raise ConcurrentModificationException("The table was changed by another call.")
+            if changed.table().partition_keys != governed.table.partition_keys and entries.has_partitions(
+                record.database, record.name
+            ):
+                raise InvalidInputException("The partition keys of a table with partitions cannot be changed.")
+            if archive:
+                entries.archive(record)
             entries.put_table(changed)
 
     def delete_table(self, principal: Principal, database: str, name: str) -> None:
         """DeleteTable; the data stays."""
-        _, record = self._require_table(principal, database, name, "DROP", "Drop")
+        _, record = self.require_table(principal, database, name, "DROP", "Drop")
         with self._store.write(permissions=True) as entries:
             current = entries.table(record.database, record.name)
             if current is None or current.id != record.id:
@@ -154,7 +175,7 @@ class CatalogService:
         Raises AccessDenied for hidden and absent tables alike; EntityNotFound only to those who could see or make any
         table of the database.
         """
-        governed, record = self._find(principal, database.lower(), name.lower())
+        governed, record = self.require_visible(principal, database.lower(), name.lower())
         return governed, visible_record(record, governed)
 
     def find(self, principal: Principal, database: str, name: str) -> GovernedTable | None:
@@ -200,7 +221,7 @@ class CatalogService:
         table = record.table()
         return GovernedTable(table, self._permissions.table_access(principal, table))
 
-    def _find(self, principal: Principal, database: str, name: str) -> Shown:
+    def require_visible(self, principal: Principal, database: str, name: str) -> Shown:
         """The table and its whole record; raises unless it is visible."""
         with self._store.read() as entries:
             record = entries.table(database, name)
@@ -217,8 +238,9 @@ class CatalogService:
             return True
         return "CREATE_TABLE" in self._permissions.database_access(principal, database).actions
 
-    def _require_table(self, principal: Principal, database: str, name: str, action: str, title: str) -> Shown:
-        governed, record = self._find(principal, database.lower(), name.lower())
+    def require_table(self, principal: Principal, database: str, name: str, action: str, title: str) -> Shown:
+        """The table and its whole record; raises unless the principal holds ``action`` on it."""
+        governed, record = self.require_visible(principal, database.lower(), name.lower())
         if action not in governed.access.actions:
             raise InsufficientPermissions(title, governed.table.name)
         return governed, record
@@ -244,6 +266,8 @@ def _check_columns(record: TableRecord) -> None:
         raise InvalidInputException("A column name stands twice.")
     if not all(names):
         raise InvalidInputException("A column has no name.")
+    for column in record.table().all_columns:
+        check_type(column.type)
 
 
 def _present(entries: Entries, name: str) -> DatabaseRecord:

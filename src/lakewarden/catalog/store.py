@@ -1,15 +1,18 @@
 """The catalog's tables. It is also the permissions context's view of what exists."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from lakewarden.catalog.attached import SCOPE, Attached, forget_tags
+from lakewarden.catalog.details import Details, instant
 from lakewarden.catalog.model import DatabaseRecord, TableRecord
+from lakewarden.catalog.projection import hive_location
+from lakewarden.kernel.lake import Table
 from lakewarden.state import METADATA, Database
 
 _PAGE = 500
@@ -36,10 +39,8 @@ _tables = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(Details):
     """The catalog within one transaction."""
-
-    connection: sa.Connection
 
     def database(self, name: str) -> DatabaseRecord | None:
         """The database, or None."""
@@ -53,7 +54,7 @@ class Entries:
 
     def put_database(self, record: DatabaseRecord) -> None:
         """Insert or replace."""
-        self.remove_database(record.name)
+        self._delete_database(record.name)
         self.connection.execute(
             sa.insert(_databases).values(
                 name=record.name, id=record.id, created=record.created, document=json.dumps(record.document)
@@ -61,7 +62,11 @@ class Entries:
         )
 
     def remove_database(self, name: str) -> None:
-        """Delete the row; its tables have rows of their own."""
+        """Delete the database; its tables have rows of their own."""
+        self._delete_database(name)
+        forget_tags(self.connection, f"database/{name}")
+
+    def _delete_database(self, name: str) -> None:
         self.connection.execute(sa.delete(_databases).where(_databases.c.name == name))
 
     def table(self, database: str, name: str) -> TableRecord | None:
@@ -74,6 +79,11 @@ class Entries:
         """A database's tables by name."""
         query = sa.select(_tables).where(_tables.c.database == database).order_by(_tables.c.name)
         return [TableRecord(**_loaded(row)) for row in self.connection.execute(query).mappings()]
+
+    def table_names(self, database: str) -> Sequence[str]:
+        """The names of a database's tables, in order."""
+        query = sa.select(_tables.c.name).where(_tables.c.database == database).order_by(_tables.c.name)
+        return self.connection.execute(query).scalars().all()
 
     def named_tables(self, database: str, names: Iterable[str]) -> list[TableRecord]:
         """Those of ``names`` that exist, by name."""
@@ -104,17 +114,22 @@ class Entries:
 
     def put_table(self, record: TableRecord) -> None:
         """Insert or replace."""
-        self.remove_table(record.database, record.name)
+        self._delete_table(record.database, record.name)
         self.connection.execute(
             sa.insert(_tables).values(
                 database=record.database, name=record.name, id=record.id, version=record.version,
                 created=record.created, updated=record.updated, created_by=record.created_by,
-                document=json.dumps(record.document, default=_instant),
+                document=json.dumps(record.document, default=instant),
             )
         )  # fmt: skip
 
     def remove_table(self, database: str, name: str) -> None:
-        """Delete the row."""
+        """Delete the table with all that belongs to it."""
+        self._delete_table(database, name)
+        self.forget(database, name)
+        forget_tags(self.connection, f"table/{database}/{name}")
+
+    def _delete_table(self, database: str, name: str) -> None:
         self.connection.execute(sa.delete(_tables).where(_tables.c.database == database, _tables.c.name == name))
 
 
@@ -123,6 +138,7 @@ class CatalogStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.attached = Attached(database)
 
     @contextmanager
     def read(self) -> Iterator[Entries]:
@@ -133,7 +149,7 @@ class CatalogStore:
     @contextmanager
     def write(self, *, permissions: bool = False) -> Iterator[Entries]:
         """A durable change; with ``permissions`` it changes who holds what in the same transaction."""
-        scopes = ("catalog", "permissions") if permissions else ("catalog",)
+        scopes = ("catalog", "permissions", SCOPE) if permissions else ("catalog",)
         with self._database.write(*scopes) as connection:
             yield Entries(connection)
 
@@ -148,12 +164,37 @@ class CatalogStore:
             found = entries.table(database, table)
         return None if found is None else tuple(column.name for column in found.table().all_columns)
 
+    def found_table(self, database: str, name: str) -> Table | None:
+        """The table as it is, without anybody's permissions."""
+        with self.read() as entries:
+            found = entries.table(database, name)
+        return None if found is None else found.table()
 
-def _instant(value: object) -> str:
-    """Instants within a document are kept as ISO text; nothing else can be in it that JSON does not know."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"not a member of a Glue document: {type(value).__name__}")
+    def table_names(self, database: str) -> Sequence[str]:
+        """The tables of a database, by name."""
+        with self.read() as entries:
+            return entries.table_names(database)
+
+    def database_names(self) -> Sequence[str]:
+        """All databases, by name."""
+        with self.read() as entries:
+            return [one.name for one in entries.databases()]
+
+    def partition_location(self, database: str, table: str, values: Sequence[str]) -> str | None:
+        """Where a partition lies; None when there is none of those values."""
+        with self.read() as entries:
+            record, found = entries.table(database, table), entries.partition(database, table, values)
+        if record is None or found is None:
+            return None
+        return found.location or hive_location(record.table(), values)
+
+    def located(self) -> Iterator[tuple[str, str, str]]:
+        """Databases (with an empty table name) and tables, each with its location."""
+        with self.read() as entries:
+            for database in entries.databases():
+                yield database.name, "", database.location
+                for record in entries.tables_after(database.name, ""):
+                    yield database.name, record.name, record.table().location
 
 
 def _loaded(row: sa.RowMapping) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from lakewarden.catalog.model import TableRecord
+from lakewarden.catalog.model import PartitionRecord, TableRecord
 from lakewarden.kernel.lake import GovernedTable
 
 _TOLD_PARAMETERS = frozenset(
@@ -54,6 +54,27 @@ def visible_record(record: TableRecord, governed: GovernedTable) -> TableRecord:
     if "StorageDescriptor" in document:
         document["StorageDescriptor"] = visible_storage(document["StorageDescriptor"], allowed)
     return replace(record, document=document)
+
+
+def visible_partition(record: PartitionRecord, governed: GovernedTable) -> PartitionRecord:
+    """The same for a partition: its values, and of the rest what names no hidden column."""
+    allowed = frozenset(governed.access.described)
+    if len(allowed) == len(governed.table.all_columns):
+        return record
+    document = _only(record.document, frozenset({"Values", "LastAccessTime", "LastAnalyzedTime", "StorageDescriptor"}))
+    if "StorageDescriptor" in document:
+        document["StorageDescriptor"] = visible_storage(document["StorageDescriptor"], allowed)
+    return replace(record, document=document)
+
+
+def visible_version(document: Mapping[str, Any], record: TableRecord, governed: GovernedTable) -> Mapping[str, Any]:
+    """An earlier version's document; to who does not see all, the columns only that it still sees today.
+
+    INVARIANT (non_interference): a column that was renamed or dropped may be one that the caller was never to see.
+    """
+    if len(governed.access.described) == len(governed.table.all_columns):
+        return document
+    return visible_record(replace(record, document=document), governed).document
 
 
 def visible_storage(storage: Mapping[str, Any] | None, allowed: Collection[str]) -> dict[str, Any]:

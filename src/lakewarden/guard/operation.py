@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lakewarden.kernel.call import Answer, Call
+from lakewarden.kernel.call import Answer, Call, Principal
 from lakewarden.kernel.decision import Decision
 from lakewarden.policy import CompiledPolicy
 
@@ -68,6 +68,8 @@ class Operation:
     ``hidden`` lists input and output members (dotted paths, ``*`` for any list index or key) that the audit trail
     hides beyond those that botocore's model marks sensitive. ``data_event`` marks S3 object-level events.
     ``unsigned`` marks the few operations that AWS takes without a signature; ``rule`` must still decide.
+    ``identify`` says who is calling such an operation, from what the call itself proves (a provider's token); it
+    raises when it proves nothing. The rule, the handler and the audit trail then see that principal.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Operation:
     hidden: frozenset[str] = frozenset()
     data_event: bool = False
     unsigned: bool = False
+    identify: Callable[[Call], Principal] | None = None
 
 
 Operations = Mapping[str, Operation]

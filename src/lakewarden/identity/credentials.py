@@ -32,8 +32,9 @@ class CredentialResolver:
         """The credential behind a key id at ``now``; raises UnknownAccessKey, InvalidToken or ExpiredToken."""
         if session_token:
             return self._temporary(access_key_id, session_token, now)
-        key = self._directory.key(access_key_id)
-        user = self._directory.user(key.user) if key is not None and key.active else None
+        present = self._directory.present()
+        key = present.key(access_key_id)
+        user = present.user(key.user) if key is not None and key.active else None
         if key is None or user is None:
             raise UnknownAccessKey(_INVALID)
         principal = Principal(
@@ -46,14 +47,14 @@ class CredentialResolver:
         """Whether a principal that was resolved before may still act: it exists, and its session has not ended."""
         session = principal.session
         if session is None:
-            user = self._directory.user(principal.name)
+            user = self._directory.present().user(principal.name)
             return user is not None and user.id == principal.user_id
         if now >= session.expires_at:
             return False
         if session.role_id:
             role = self._directory.role(session.role_name)
             return role is not None and role.id == session.role_id
-        user = self._directory.user(principal.name)
+        user = self._directory.present().user(principal.name)
         return user is not None
 
     def _temporary(self, access_key_id: str, token: str, now: datetime) -> Credential:
@@ -80,7 +81,7 @@ class CredentialResolver:
         )  # fmt: skip
 
     def _user_session(self, found: TemporaryCredentials) -> Principal:
-        user = self._directory.user(found.user)
+        user = self._directory.present().user(found.user)
         if user is None or user.id != found.user_id:
             raise InvalidToken(_INVALID)
         name = found.session.session_name
@@ -88,7 +89,7 @@ class CredentialResolver:
             arn = str(Arn("sts", "", self._account, f"federated-user/{name}"))
             return Principal(
                 PrincipalType.FEDERATED_USER, self._account, arn, f"{self._account}:{name}", user.name,
-                found.key_id, found.session, found.session.tags,
+                found.key_id, found.session, found.session.tags, iam(self._account, user.resource),
             )  # fmt: skip
         return Principal(
             PrincipalType.USER, self._account, iam(self._account, user.resource), user.id, user.name,

@@ -56,6 +56,58 @@ class PasswordPolicyViolation(AwsError):
     code = "PasswordPolicyViolation"
 
 
+class WrongPassword(AwsError):
+    """The old password is not the one that was given."""
+
+    code = "AccessDenied"
+    status = 403
+
+
+class InvalidUserType(AwsError):
+    """Only an IAM user has a password to change."""
+
+    code = "InvalidUserType"
+
+
+class ReportNotPresent(AwsError):
+    """No credential report has been generated."""
+
+    code = "ReportNotPresent"
+    status = 410
+
+
+class ReportExpired(AwsError):
+    """The credential report is older than four hours."""
+
+    code = "ReportExpired"
+    status = 410
+
+
+class InvalidIdentityToken(AwsError):
+    """The provider's token is damaged, foreign, or signed by nobody whom the provider names."""
+
+    code = "InvalidIdentityToken"
+
+
+class ExpiredIdentityToken(AwsError):
+    """The provider's token is not valid any more, or not yet."""
+
+    code = "ExpiredTokenException"
+
+
+class IdpRejectedClaim(AwsError):
+    """The token's audience is not one of the provider's client ids."""
+
+    code = "IDPRejectedClaim"
+    status = 403
+
+
+class IdpCommunicationError(AwsError):
+    """The provider's keys cannot be fetched."""
+
+    code = "IDPCommunicationError"
+
+
 class InvalidAuthorizationMessage(AwsError):
     """STS cannot read the message."""
 

@@ -31,7 +31,10 @@ class Holder(Entity, frozen=True, kw_only=True):
 
 
 class User(Holder, frozen=True, kw_only=True):
-    """An IAM user; ``groups`` are names, ``boundary`` a policy ARN, ``password`` a salted hash."""
+    """An IAM user; ``groups`` are names, ``boundary`` a policy ARN, ``password`` a salted hash.
+
+    ``password_history`` are the hashes before it, newest first.
+    """
 
     kind: ClassVar[str] = "user"
     id_prefix: ClassVar[str] = "AIDA"
@@ -41,6 +44,7 @@ class User(Holder, frozen=True, kw_only=True):
     password: str = ""
     password_created: str = ""
     password_reset_required: bool = False
+    password_history: tuple[str, ...] = ()
 
 
 class Group(Holder, frozen=True, kw_only=True):
@@ -90,3 +94,60 @@ class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     created: str
     active: bool = True
+
+
+class InstanceProfile(Entity, frozen=True, kw_only=True):
+    """An instance profile; ``role`` is a role's name, or empty."""
+
+    kind: ClassVar[str] = "instance-profile"
+    id_prefix: ClassVar[str] = "AIPA"
+
+    role: str = ""
+
+
+class OidcProvider(Entity, frozen=True, kw_only=True):
+    """An OpenID Connect provider. ``name`` is its URL without the scheme; ``clients`` are the audiences it may serve."""
+
+    kind: ClassVar[str] = "oidc-provider"
+
+    clients: tuple[str, ...] = ()
+    thumbprints: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The issuer."""
+        return f"https://{self.name}"
+
+
+class SamlProvider(Entity, frozen=True, kw_only=True):
+    """A SAML provider; ``valid_until`` is ISO 8601 UTC or empty."""
+
+    kind: ClassVar[str] = "saml-provider"
+
+    metadata: str
+    valid_until: str = ""
+
+
+class PasswordPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What passwords of the account must be; zero means no limit. The defaults are UpdateAccountPasswordPolicy's."""
+
+    minimum_length: int = 6
+    symbols: bool = False
+    numbers: bool = False
+    uppercase: bool = False
+    lowercase: bool = False
+    users_may_change: bool = False
+    max_age_days: int = 0
+    reuse_prevention: int = 0
+    hard_expiry: bool = False
+
+
+class Account(Entity, frozen=True, kw_only=True):
+    """The account's own settings, one entity named ``account``. Without a password policy AWS's default one holds."""
+
+    kind: ClassVar[str] = "account"
+
+    alias: str = ""
+    passwords: PasswordPolicy | None = None
+    credential_report: str = ""
+    credential_report_at: str = ""

@@ -43,6 +43,9 @@ class _Token(msgspec.Struct, frozen=True, array_like=True):
     policies: tuple[str, ...]
     policy_arns: tuple[str, ...]
     mfa: bool
+    studio_domain: str = ""
+    studio_profile: str = ""
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ def seal(ring: KeyRing, credentials: TemporaryCredentials) -> str:
         session.issued_at.timestamp(), session.expires_at.timestamp(), session.session_name,
         session.role_arn, session.role_id, session.role_name, session.source_identity,
         dict(session.tags), session.transitive_tag_keys, session.policies, session.policy_arns, session.mfa,
+        session.studio_domain, session.studio_profile, session.provider,
     )  # fmt: skip
     return ring.seal(msgspec.json.encode(token), _PURPOSE)
 
@@ -92,5 +96,8 @@ def unseal(ring: KeyRing, text: str) -> TemporaryCredentials:
         policies=token.policies,
         policy_arns=token.policy_arns,
         mfa=token.mfa,
+        studio_domain=token.studio_domain,
+        studio_profile=token.studio_profile,
+        provider=token.provider,
     )
     return TemporaryCredentials(token.key_id, token.secret, session, token.user, token.user_id)

@@ -1,18 +1,21 @@
 """STS: temporary credentials, and who may have them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, own, table_of
+from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, on, own, table_of
 from lakewarden.identity.directory import Directory
 from lakewarden.identity.errors import PackedPolicyTooLarge, ValidationError
+from lakewarden.identity.messages import decoded
 from lakewarden.identity.model import Role
 from lakewarden.identity.sealed import KeyRing
 from lakewarden.identity.service import tags_of
 from lakewarden.identity.sessions import issue, seal
+from lakewarden.identity.web_identity import WebIdentities
 from lakewarden.kernel.arn import Arn, iam
-from lakewarden.kernel.call import Call, PrincipalType, Session
+from lakewarden.kernel.call import Call, Principal, PrincipalType, Session
 from lakewarden.kernel.decision import Layer
 from lakewarden.kernel.errors import AccessDenied
 from lakewarden.policy import CompiledPolicy, compile_policy
@@ -25,10 +28,11 @@ _CHAINED = 3600
 class TokenService:
     """Issues temporary credentials."""
 
-    def __init__(self, directory: Directory, ring: KeyRing, account: str) -> None:
+    def __init__(self, directory: Directory, ring: KeyRing, account: str, web: WebIdentities) -> None:
         self._directory = directory
         self._ring = ring
         self._account = account
+        self._web = web
 
     def role(self, arn: str) -> Role | None:
         """The role of that ARN, or None."""
@@ -37,57 +41,89 @@ class TokenService:
 
     def assume_rule(self, call: Call) -> Sequence[Access]:
         """AssumeRole: the trust policy must allow; TagSession and SetSourceIdentity too where they are used."""
-        params = call.params
-        role = self.role(params["RoleArn"])
-        tags = tags_of(params.get("Tags"))
-        context: dict[str, str | Sequence[str]] = {"sts:RoleSessionName": params["RoleSessionName"]}
-        context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-        if tags:
-            context["aws:TagKeys"] = tuple(tags)
-        for member, key in (
-            ("ExternalId", "sts:ExternalId"),
-            ("SourceIdentity", "sts:SourceIdentity"),
-            ("TransitiveTagKeys", "sts:TransitiveTagKeys"),
-        ):
-            if params.get(member):
-                context[key] = params[member]
+        params, before = call.params, call.principal.session
+        source = before.source_identity if before is not None else ""
+        asked = Wanted(
+            tags_of(params.get("Tags")),
+            tuple(params.get("TransitiveTagKeys") or ()),
+            params.get("SourceIdentity") or source,
+        )
+        context: dict[str, str | Sequence[str]] = {}
+        if params.get("ExternalId"):
+            context["sts:ExternalId"] = params["ExternalId"]
+        return self._questions(call, "sts:AssumeRole", asked, context)
+
+    def web_rule(self, call: Call) -> Sequence[Access]:
+        """AssumeRoleWithWebIdentity: the trust policy must name the provider and accept its claims."""
+        identity = self._web.verified(call.params["WebIdentityToken"], call.at)
+        tags, transitive = identity.tags
+        asked = Wanted(tags_of(tags), tuple(transitive), identity.source_identity)
+        return self._questions(call, "sts:AssumeRoleWithWebIdentity", asked, identity.context)
+
+    def web_principal(self, call: Call) -> Principal:
+        """Who the token of an unsigned AssumeRoleWithWebIdentity proves the caller to be."""
+        identity = self._web.verified(call.params["WebIdentityToken"], call.at)
+        called = f"{identity.provider_arn}:{identity.audience}:{identity.subject}"
+        return Principal(PrincipalType.WEB_IDENTITY_USER, self._account, "", called, identity.provider_arn)
+
+    def _questions(
+        self, call: Call, action: str, asked: "Wanted", context: Mapping[str, str | Sequence[str]]
+    ) -> Sequence[Access]:
+        role = self.role(call.params["RoleArn"])
+        keys = {**context, **asked.context, "sts:RoleSessionName": call.params["RoleSessionName"]}
         if role is not None:
-            context |= {f"aws:ResourceTag/{key}": value for key, value in role.tags.items()}
-            context |= {f"iam:ResourceTag/{key}": value for key, value in role.tags.items()}
-        actions = ["sts:AssumeRole"]
-        if tags or params.get("TransitiveTagKeys"):
+            keys |= {f"aws:ResourceTag/{key}": value for key, value in role.tags.items()}
+            keys |= {f"iam:ResourceTag/{key}": value for key, value in role.tags.items()}
+        actions = [action]
+        if asked.tags or asked.transitive:
             actions.append("sts:TagSession")
-        if params.get("SourceIdentity"):
+        if asked.source_identity:
             actions.append("sts:SetSourceIdentity")
         # An absent role is asked about like one that trusts nobody: the answer is the same AccessDenied.
-        trust = self._directory.trust(role) if role is not None else CompiledPolicy(Layer.RESOURCE, "none", (), {}, ())
-        return [
-            Access(action, params["RoleArn"], context, trust, resource_policy_must_allow=True) for action in actions
-        ]
+        trust = self._directory.trust(role) if role is not None else CompiledPolicy(Layer.RESOURCE, "none", ())
+        return [Access(one, call.params["RoleArn"], keys, trust, resource_policy_must_allow=True) for one in actions]
 
     def assume_role(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """AssumeRole (STS API reference); raises ValidationError, PackedPolicyTooLarge, AccessDenied."""
-        params, caller = call.params, call.call.principal
-        role = self.role(params["RoleArn"])
-        if role is None:
-            raise AccessDenied(f"User: {caller.arn} is not authorized to perform: sts:AssumeRole")
-        before = caller.session
-        chained = before is not None and bool(before.role_id)
-        seconds = params.get("DurationSeconds", 3600)
-        if chained and seconds > _CHAINED:
+        params, before = call.params, call.call.principal.session
+        for member in ("SerialNumber", "TokenCode", "ProvidedContexts"):
+            if params.get(member):
+                raise AccessDenied(f"{member} is not supported: this server knows no such device or provider.")
+        if before is not None and before.role_id and params.get("DurationSeconds", 3600) > _CHAINED:
             raise ValidationError(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
             )
-        if not 900 <= seconds <= role.max_session:
-            raise ValidationError("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-        policies, arns = self._session_policies(params)
-        tags, transitive = _session_tags(params, before)
+        tags, transitive = _session_tags(tags_of(params.get("Tags")), params.get("TransitiveTagKeys") or (), before)
         source = params.get("SourceIdentity", "")
         if before is not None and before.source_identity:
             # INVARIANT: a source identity, once set, follows through every chained role and cannot be changed.
             if source and source != before.source_identity:
                 raise AccessDenied("The source identity of the calling session cannot be changed.")
             source = before.source_identity
+        return self._assumed(call, Wanted(tags, transitive, source))
+
+    def assume_role_with_web_identity(self, call: AuthorizedCall) -> Mapping[str, Any]:
+        """AssumeRoleWithWebIdentity (STS API reference)."""
+        identity = self._web.verified(call.params["WebIdentityToken"], call.call.at)
+        written, keys = identity.tags
+        tags, transitive = _session_tags(tags_of(written), keys, None)
+        answer = self._assumed(call, Wanted(tags, transitive, identity.source_identity), identity.provider_arn)
+        return {
+            **answer,
+            "SubjectFromWebIdentityToken": identity.subject,
+            "Audience": identity.audience,
+            "Provider": identity.provider_arn,
+        }
+
+    def _assumed(self, call: AuthorizedCall, asked: "Wanted", provider: str = "") -> dict[str, Any]:
+        params = call.params
+        role = self.role(params["RoleArn"])
+        if role is None:
+            raise AccessDenied(f"User: {call.call.principal.arn} is not authorized to perform: sts:AssumeRole")
+        seconds = params.get("DurationSeconds", 3600)
+        if not 900 <= seconds <= role.max_session:
+            raise ValidationError("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        policies, arns = self._session_policies(params)
         session = Session(
             issued_at=call.call.at.replace(microsecond=0),
             expires_at=call.call.at.replace(microsecond=0) + timedelta(seconds=seconds),
@@ -95,24 +131,37 @@ class TokenService:
             role_arn=iam(self._account, role.resource),
             role_id=role.id,
             role_name=role.name,
-            source_identity=source,
-            tags=tags,
-            transitive_tag_keys=transitive,
+            source_identity=asked.source_identity,
+            tags=asked.tags,
+            transitive_tag_keys=asked.transitive,
             policies=policies,
             policy_arns=arns,
+            provider=provider,
         )
         assumed = str(Arn("sts", "", self._account, f"assumed-role/{role.name}/{session.session_name}"))
         return {
             "Credentials": self._credentials(session),
             "AssumedRoleUser": {"AssumedRoleId": f"{role.id}:{session.session_name}", "Arn": assumed},
-            "PackedPolicySize": _packed(policies, arns, tags),
-            **({"SourceIdentity": source} if source else {}),
+            "PackedPolicySize": _packed(policies, arns, asked.tags),
+            **({"SourceIdentity": asked.source_identity} if asked.source_identity else {}),
         }
+
+    def key_info(self, key_id: str) -> Mapping[str, Any]:
+        """GetAccessKeyInfo: the account of a key; raises :class:`ValidationError` for a long-lived one that is not ours."""
+        if not key_id.startswith("ASIA") and self._directory.key(key_id) is None:
+            raise ValidationError("The access key id is not one of this account.")
+        return {"Account": self._account}
+
+    def decode(self, text: str) -> Mapping[str, Any]:
+        """DecodeAuthorizationMessage."""
+        return {"DecodedMessage": decoded(self._ring, text)}
 
     def session_token(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """GetSessionToken: the user's own rights, for a while."""
-        seconds = call.params.get("DurationSeconds", 43200)
-        session = self._user_session(call, seconds, 129600)
+        for member in ("SerialNumber", "TokenCode"):
+            if call.params.get(member):
+                raise AccessDenied("MultiFactorAuthentication failed: this server knows no MFA devices.")
+        session = self._user_session(call, call.params.get("DurationSeconds", 43200), 129600)
         return {"Credentials": self._credentials(session, call.call.principal.name, call.call.principal.user_id)}
 
     def federation_token(self, call: AuthorizedCall) -> Mapping[str, Any]:
@@ -160,14 +209,15 @@ class TokenService:
         }
 
 
-def _session_tags(params: Mapping[str, Any], before: Session | None) -> tuple[dict[str, str], tuple[str, ...]]:
-    tags = tags_of(params.get("Tags"))
+def _session_tags(
+    tags: dict[str, str], transitive_keys: Sequence[str], before: Session | None
+) -> tuple[dict[str, str], tuple[str, ...]]:
     inherited = {key: before.tags[key] for key in before.transitive_tag_keys} if before is not None else {}
     # INVARIANT (no_escalation): a tag that the calling session passes on cannot be overridden.
     clash = {key.lower() for key in tags} & {key.lower() for key in inherited}
     if clash:
         raise ValidationError("One or more tags conflict with transitive tags of the calling session.")
-    transitive = tuple(dict.fromkeys((*inherited, *(params.get("TransitiveTagKeys") or ()))))
+    transitive = tuple(dict.fromkeys((*inherited, *transitive_keys)))
     missing = [key for key in transitive if key not in tags and key not in inherited]
     if missing:
         raise ValidationError("The specified transitive tag key must be included in the requested tags.")
@@ -187,6 +237,27 @@ def _packed(policies: Sequence[str], arns: Sequence[str], tags: Mapping[str, str
     return size * 100 // _PACKED_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a new role session is to bear."""
+
+    tags: Mapping[str, str]
+    transitive: tuple[str, ...]
+    source_identity: str
+
+    @property
+    def context(self) -> dict[str, str | Sequence[str]]:
+        """The condition keys of a request for it."""
+        keys: dict[str, str | Sequence[str]] = {f"aws:RequestTag/{key}": value for key, value in self.tags.items()}
+        if self.tags:
+            keys["aws:TagKeys"] = tuple(self.tags)
+        if self.transitive:
+            keys["sts:TransitiveTagKeys"] = self.transitive
+        if self.source_identity:
+            keys["sts:SourceIdentity"] = self.source_identity
+        return keys
+
+
 async def _caller_identity(call: AuthorizedCall) -> Mapping[str, Any]:
     principal = call.call.principal
     return {"UserId": principal.user_id, "Account": principal.account, "Arn": principal.arn}
@@ -195,12 +266,30 @@ async def _caller_identity(call: AuthorizedCall) -> Mapping[str, Any]:
 def operations(service: TokenService, account: str) -> Operations:
     """STS's OPERATIONS table."""
 
-    def key_info(call: AuthorizedCall) -> Mapping[str, Any]:  # noqa: ARG001 - every key here is this account's
-        return {"Account": account}
+    def key_info(call: AuthorizedCall) -> Mapping[str, Any]:
+        return service.key_info(call.params["AccessKeyId"])
+
+    def decode(call: AuthorizedCall) -> Mapping[str, Any]:
+        return service.decode(call.params["EncodedMessage"])
 
     return table_of(
         Operation("GetCallerIdentity", _caller_identity, own, read_only=True),
         Operation("AssumeRole", service.assume_role, service.assume_rule, read_only=False, hidden=_HIDDEN),
+        Operation(
+            "AssumeRoleWithWebIdentity",
+            service.assume_role_with_web_identity,
+            service.web_rule,
+            read_only=False,
+            hidden=_HIDDEN | {"WebIdentityToken"},
+            unsigned=True,
+            identify=service.web_principal,
+        ),
+        Operation(
+            "DecodeAuthorizationMessage",
+            decode,
+            on("sts:DecodeAuthorizationMessage"),
+            read_only=True,
+        ),
         Operation("GetSessionToken", service.session_token, own, read_only=True, hidden=_HIDDEN),
         Operation(
             "GetFederationToken",

@@ -14,6 +14,8 @@ class PrincipalType(Enum):
     USER = "User"
     ASSUMED_ROLE = "AssumedRole"
     FEDERATED_USER = "FederatedUser"
+    WEB_IDENTITY_USER = "WebIdentityUser"
+    SAML_USER = "SAMLUser"
     ANONYMOUS = "Anonymous"
     SERVICE = "AWSService"
 
@@ -24,7 +26,9 @@ class Session:
 
     ``policies`` are inline session policy documents (JSON text), ``policy_arns`` managed ones;
     both limit the session to their intersection with the issuer's rights. ``session_name`` is the
-    RoleSessionName, or the federated user's name. ``role_*`` are empty for GetSessionToken sessions.
+    RoleSessionName, or the federated user's name. ``provider`` is the identity provider of a web identity or SAML
+    session (``aws:FederatedProvider``). ``role_*`` are empty for GetSessionToken sessions.
+    ``studio_domain`` and ``studio_profile`` are set for the execution role of a Studio notebook, by the server alone.
     """
 
     issued_at: datetime
@@ -39,6 +43,9 @@ class Session:
     policies: tuple[str, ...] = ()
     policy_arns: tuple[str, ...] = ()
     mfa: bool = False
+    provider: str = ""
+    studio_domain: str = ""
+    studio_profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Principal:
     ``arn`` is what STS GetCallerIdentity answers (``...:user/a`` or ``...:assumed-role/R/session``);
     ``user_id`` is ``aws:userid`` (``AIDA...`` or ``AROA...:session``); ``name`` is the user's or the role's name.
     ``tags`` are the principal tags in force: the user's or role's own, overlaid with the session's.
+    ``issuer_arn`` is the IAM user behind a federated user's session. A web identity or SAML user (who only assumes
+    a role) has its provider as ``name``, and as ``user_id`` what the provider calls it.
     """
 
     type: PrincipalType
@@ -58,6 +67,7 @@ class Principal:
     access_key_id: str = ""
     session: Session | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    issuer_arn: str = ""
 
     @property
     def grantee_arn(self) -> str:

@@ -8,7 +8,8 @@ class AwsError(Exception):
     """An error with an AWS code. Subclass it in a context's ``errors.py``, one class per code.
 
     ``code`` is the code that the AWS API reference documents for the operation, ``status`` the HTTP status
-    it travels with. ``members`` are further members of the modelled error shape (``AthenaErrorCode``, ...).
+    it travels with. ``members`` are further members of the modelled error shape (``AthenaErrorCode``, ...),
+    ``headers`` further headers of the answer.
     The wire layer renders it in the form of the caller's protocol; nothing else maps errors.
     """
 
@@ -19,6 +20,7 @@ class AwsError(Exception):
         super().__init__(message)
         self.message = message
         self.members: Mapping[str, Any] = members or {}
+        self.headers: Mapping[str, str] = {}
 
 
 class AccessDenied(AwsError):

@@ -1,6 +1,6 @@
 """Tables of the lake and what a principal may do with them: the words that catalog, permissions and query share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -70,14 +70,24 @@ ALL_ROWS = RowFilter(all_rows=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Cells:
+    """What one grant gives to read: some columns, in some rows."""
+
+    columns: frozenset[str]
+    rows: RowFilter
+
+
+@dataclass(frozen=True, slots=True)
 class TableAccess:
     """The total answer to "what may this principal do with this table": never optional, empty means nothing.
 
     ``columns`` are the readable column names in table order (partition keys last), ``actions`` the Lake Formation
     permissions held on the table (``DESCRIBE``, ``SELECT``, ``INSERT``, ``DELETE``, ``ALTER``, ``DROP``),
     implied ones included.
+    ``rows`` are those in which ALL of ``columns`` may be read; a query that reads fewer columns asks :meth:`rows_for`.
     ``because`` names the grants that determined it. ``described`` are the columns whose names and types may be shown:
-    all of them to who holds a right on the whole table, else those that are readable.
+    all of them to who holds a right on the whole table, else those that are readable. ``cells`` are the readable cells
+    grant by grant where the grants differ in their rows, and empty where ``rows`` is all that there is to say.
     """
 
     mode: AccessMode
@@ -86,11 +96,57 @@ class TableAccess:
     rows: RowFilter
     because: tuple[str, ...] = ()
     described: tuple[str, ...] = ()
+    cells: tuple[Cells, ...] = ()
 
     @property
     def visible(self) -> bool:
         """Whether listings may show that the table exists."""
         return bool(self.actions)
+
+    def rows_for(self, read: Iterable[str]) -> RowFilter:
+        """The rows that a query which reads just these columns may see: every cell that it reads is granted.
+
+        With no column read (``count(*)``): the rows in which there is anything to read.
+        """
+        return rows_of(self.cells, read) if self.cells else self.rows
+
+
+def rows_of(cells: Iterable[Cells], read: Iterable[str]) -> RowFilter:
+    """The rows in which all columns of ``read`` are granted, each by any of ``cells``.
+
+    INVARIANT (non_interference): a cell that no single grant gives is never in a row that is answered, however the
+    grants of one principal are put together.
+    """
+    held = tuple(cells)
+    wanted = frozenset(read)
+    if not wanted:
+        return _any_of(held)
+    parts: dict[RowFilter, None] = {}
+    for column in sorted(wanted):
+        parts[_any_of(tuple(one for one in held if column in one.columns))] = None
+    # Of two unions the one within the other is the stricter, and says all.
+    sets = [frozenset(one.expressions) for one in parts if not one.all_rows]
+    limits = [
+        one for one in parts if not one.all_rows and not any(other < frozenset(one.expressions) for other in sets)
+    ]
+    if not limits:
+        return ALL_ROWS
+    if len(limits) == 1:
+        return limits[0]
+    if NO_ROWS in limits:
+        return NO_ROWS
+    both = " AND ".join(f"({_one(limit)})" for limit in sorted(limits, key=lambda limit: limit.expressions))
+    return RowFilter(all_rows=False, expressions=(both,))
+
+
+def _any_of(cells: tuple[Cells, ...]) -> RowFilter:
+    if any(one.rows.all_rows for one in cells):
+        return ALL_ROWS
+    return RowFilter(False, tuple(sorted({text for one in cells for text in one.rows.expressions})))
+
+
+def _one(rows: RowFilter) -> str:
+    return " OR ".join(f"({expression})" for expression in rows.expressions)
 
 
 NO_ACCESS = TableAccess(AccessMode.NONE, frozenset(), (), NO_ROWS)
@@ -129,3 +185,9 @@ class DataFile:
     size: int
     path: str
     partition: tuple[str, ...] = ()
+
+
+Wanted = Mapping[str, frozenset[str]]
+"""The only values of partition keys that a query can need, as texts; a key that is not there is not restricted."""
+
+EVERY_PARTITION: Wanted = {}

@@ -1,7 +1,5 @@
 """Lake Formation's OPERATIONS table."""
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,26 +7,46 @@ from typing import Any
 from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, Rule, on, table_of
 from lakewarden.kernel.call import Call, Principal
 from lakewarden.kernel.errors import AwsError
+from lakewarden.permissions.api_restrictions import RestrictionHandlers
+from lakewarden.permissions.api_vending import VendingHandlers
 from lakewarden.permissions.errors import InvalidInputException
 from lakewarden.permissions.model import (
     CatalogResource,
     ColumnsResource,
     DatabaseResource,
+    FilterResource,
     Grant,
     LocationResource,
+    PolicyResource,
     Registration,
     Resource,
     Settings,
     TableResource,
+    TagExpressionResource,
+    TagResource,
 )
 from lakewarden.permissions.service import PermissionService
-from lakewarden.permissions.shapes import Params, grant_answer, grant_of, own_account, resource_answer, resource_of
+from lakewarden.permissions.shapes import (
+    Params,
+    grant_answer,
+    grant_of,
+    own_account,
+    page,
+    resource_answer,
+    resource_of,
+)
+from lakewarden.permissions.vending import Vending
 
 _TYPES: Mapping[str, tuple[type[Resource], ...]] = {
     "CATALOG": (CatalogResource,),
     "DATABASE": (DatabaseResource,),
-    "TABLE": (TableResource, ColumnsResource),
+    "TABLE": (TableResource, ColumnsResource, FilterResource),
     "DATA_LOCATION": (LocationResource,),
+    "LF_TAG": (TagResource,),
+    "LF_TAG_POLICY": (PolicyResource,),
+    "LF_TAG_POLICY_DATABASE": (PolicyResource,),
+    "LF_TAG_POLICY_TABLE": (PolicyResource,),
+    "LF_NAMED_TAG_EXPRESSION": (TagExpressionResource,),
 }
 
 
@@ -68,8 +86,25 @@ class Handlers:
             if wanted not in {"", own}:
                 return {"PrincipalResourcePermissions": []}
             wanted = own
-        found = [grant_answer(one, self._account) for one in self._service.grants.found(wanted, resource, kinds)]
+        policy = params.get("ResourceType", "").partition("LF_TAG_POLICY_")[2]
+        found = [
+            grant_answer(one, self._account)
+            for one in self._service.grants.found(wanted, resource, kinds)
+            if not policy or getattr(one.resource, "kind", "") == policy
+        ]
         return page(found, params, "PrincipalResourcePermissions")
+
+    def effective(self, call: AuthorizedCall) -> Params:
+        """GetEffectivePermissionsForPath; whoever does not administer the lake is told of its own grants only."""
+        own_account(call.params, self._account)
+        all_seen = self._service.facts(call.call.principal).sees_everything
+        own = call.call.principal.grantee_arn
+        found = [
+            grant_answer(one, self._account)
+            for one in self._service.effective(call.params["ResourceArn"])
+            if all_seen or one.principal == own
+        ]
+        return page(found, call.params, "Permissions")
 
     def _grant_of(self, params: Params) -> Grant:
         own_account(params, self._account)
@@ -169,7 +204,7 @@ class Handlers:
         return page(found, call.params, "LakeFormationOptInsInfoList")
 
 
-def operations(service: PermissionService, account: str) -> Operations:
+def operations(service: PermissionService, vending: Vending, account: str, region: str) -> Operations:
     """Lake Formation's operations over ``service``."""
     handlers = Handlers(service, account)
 
@@ -184,6 +219,9 @@ def operations(service: PermissionService, account: str) -> Operations:
         operation("BatchGrantPermissions", handlers.batch_grant),
         operation("BatchRevokePermissions", handlers.batch_revoke),
         operation("ListPermissions", handlers.list_permissions, read=True),
+        operation("GetEffectivePermissionsForPath", handlers.effective, read=True),
+        *RestrictionHandlers(service, account).operations(),
+        *VendingHandlers(vending, account, region).operations(),
         operation("RegisterResource", handlers.register, rule=_passing_a_role),
         operation("UpdateResource", handlers.update_resource, rule=_passing_a_role),
         operation("DeregisterResource", handlers.deregister),
@@ -213,18 +251,3 @@ def _registration(found: Registration) -> dict[str, Any]:
         "HybridAccessEnabled": found.hybrid,
         "LastModified": datetime.fromisoformat(found.modified),
     }
-
-
-def page(items: Sequence[Any], params: Params, name: str) -> dict[str, Any]:
-    """One page; the token is the position of the next item."""
-    start = 0
-    if params.get("NextToken"):
-        try:
-            start = int(base64.b64decode(params["NextToken"], validate=True))
-        except (binascii.Error, ValueError) as error:
-            raise InvalidInputException("NextToken is invalid.") from error
-    if start < 0:
-        raise InvalidInputException("NextToken is invalid.")
-    end = start + int(params.get("MaxResults", 1000))
-    more = {"NextToken": base64.b64encode(str(end).encode()).decode()} if end < len(items) else {}
-    return {name: list(items[start:end]), **more}

@@ -28,3 +28,15 @@ class InsufficientPermissions(AwsError):
 
     def __init__(self, required: str, name: str) -> None:
         super().__init__(f"Insufficient Lake Formation permission(s): Required {required} on {name}")
+
+
+class ConcurrentModificationException(AwsError):
+    """The version that was to be changed is not the current one."""
+
+    code = "ConcurrentModificationException"
+
+
+class PermissionTypeMismatchException(AwsError):
+    """The engine does not enforce the kind of permission that it is asked to."""
+
+    code = "PermissionTypeMismatchException"

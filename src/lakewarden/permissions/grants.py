@@ -1,6 +1,6 @@
 """GrantPermissions, RevokePermissions and ListPermissions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +9,19 @@ from lakewarden.permissions.errors import EntityNotFoundException, InsufficientP
 from lakewarden.permissions.facts import Facts
 from lakewarden.permissions.model import (
     ALL,
+    EVERY_VALUE,
     IAM_ALLOWED_PRINCIPALS,
     ColumnsResource,
     DatabaseResource,
+    Expression,
+    FilterResource,
     Grant,
     LocationResource,
+    PolicyResource,
     Resource,
     TableResource,
+    TagExpressionResource,
+    TagResource,
 )
 from lakewarden.permissions.ports import CatalogView, Principals
 from lakewarden.permissions.resolve import may_grant
@@ -47,7 +53,7 @@ class GrantService:
         # Checked within the transaction: what is granted on cannot be dropped, nor the right to grant be revoked,
         # between the check and the writing.
         with self._store.write() as records:
-            self._check(by, wanted)
+            self._check(records, by, wanted)
             records.put_grant(merged(records, wanted))
 
     def revoke(self, by: Principal, wanted: Grant) -> None:
@@ -55,7 +61,7 @@ class GrantService:
         if not wanted.permissions and not wanted.grantable:
             raise InvalidInputException("Permissions must be specified.")
         with self._store.write() as records:
-            columns = self._check(by, wanted)
+            columns = self._check(records, by, wanted)
             if not _taken(records, wanted, columns):
                 raise InvalidInputException(
                     "No permissions revoked. Grantee does not have the permissions on the resource."
@@ -71,6 +77,13 @@ class GrantService:
             if (resource is None or _concerns(grant.resource, resource))
             and (kinds is None or isinstance(grant.resource, kinds))
         ]
+
+    def at(self, located: Iterable[tuple[str, str]]) -> list[Grant]:
+        """GetEffectivePermissionsForPath: the grants on databases (with an empty table name) and tables."""
+        databases = {database for database, table in located if not table}
+        tables = {one for one in located if one[1]}
+        with self._store.read() as records:
+            return [grant for grant in records.grants() if _is_on(grant.resource, databases, tables)]
 
     def check_principal(self, principal: str) -> None:
         """Raise unless grants can be made to ``principal``."""
@@ -102,7 +115,7 @@ class GrantService:
                 raise EntityNotFoundException(f"Columns not found: {', '.join(unknown)}")
         return columns
 
-    def _check(self, by: Principal, wanted: Grant) -> tuple[str, ...]:
+    def _check(self, records: Records, by: Principal, wanted: Grant) -> tuple[str, ...]:
         """The permissions fit, the caller may, the names exist; answers the table's columns."""
         _check_form(wanted)
         # INVARIANT (non_interference): who may not grant is told so before anything is looked up for it, and learns
@@ -111,6 +124,9 @@ class GrantService:
         if not may_grant(facts, wanted, self._columns_known_to(facts, wanted.resource)):
             raise InsufficientPermissions("grantable permissions", str(wanted.resource))
         self.check_principal(wanted.principal)
+        if isinstance(wanted.resource, FilterResource | TagResource | TagExpressionResource | PolicyResource):
+            _check_restriction(records, wanted.resource)
+            return ()
         return self.check_resource(wanted.resource)
 
     def _columns_known_to(self, facts: Facts, resource: Resource) -> tuple[str, ...]:
@@ -129,8 +145,29 @@ def _check_form(wanted: Grant) -> None:
             raise InvalidInputException("Grant option is not supported with excluded columns.")
         if wanted.principal == IAM_ALLOWED_PRINCIPALS:
             raise InvalidInputException("IAM_ALLOWED_PRINCIPALS cannot hold permissions on columns.")
+    if wanted.principal == IAM_ALLOWED_PRINCIPALS and isinstance(
+        of, FilterResource | TagResource | TagExpressionResource | PolicyResource
+    ):
+        raise InvalidInputException("IAM_ALLOWED_PRINCIPALS cannot hold permissions on filters or LF-tags.")
     if wanted.principal == IAM_ALLOWED_PRINCIPALS and wanted.grantable:
         raise InvalidInputException("IAM_ALLOWED_PRINCIPALS cannot hold the grant option.")
+
+
+def _check_restriction(
+    records: Records, of: FilterResource | TagResource | TagExpressionResource | PolicyResource
+) -> None:
+    """Raise unless the filter, tag, values or named expression exists."""
+    if isinstance(of, FilterResource):
+        if records.filter(of.database, of.table, of.name) is None:
+            raise EntityNotFoundException(f"Data cells filter not found: {of.database}.{of.table}.{of.name}")
+    elif isinstance(of, TagResource):
+        check_expression(records, ((of.key, of.values),))
+    elif isinstance(of, TagExpressionResource) or of.named:
+        name = of.name if isinstance(of, TagExpressionResource) else of.named
+        if name not in records.expressions():
+            raise EntityNotFoundException(f"LF-tag expression {name} does not exist.")
+    else:
+        check_expression(records, of.expression)
 
 
 def merged(records: Records, wanted: Grant) -> Grant:
@@ -192,8 +229,37 @@ def _concerns(of: Resource, asked: Resource) -> bool:
     """ListPermissions on a table also tells its column grants, and the wildcard's."""
     if of == asked:
         return True
-    if isinstance(asked, TableResource) and isinstance(of, TableResource | ColumnsResource):
+    if isinstance(asked, TableResource) and isinstance(of, TableResource | ColumnsResource | FilterResource):
         return of.database == asked.database and of.table in {asked.table, ""}
     if isinstance(asked, ColumnsResource) and isinstance(of, ColumnsResource):
         return (of.database, of.table) == (asked.database, asked.table)
+    return False
+
+
+def check_expression(records: Records, expression: Expression) -> None:
+    """Raise unless every key and value of ``expression`` exists, each key once."""
+    if not expression or len(dict(expression)) != len(expression):
+        raise InvalidInputException("An LF-tag expression names each of its keys once.")
+    for key, values in expression:
+        present = tag_values(records, key)
+        unknown = [value for value in values if value != EVERY_VALUE and value not in present]
+        if unknown or not values:
+            raise EntityNotFoundException(f"Tag value {', '.join(unknown)} of key {key} does not exist.")
+
+
+def tag_values(records: Records, key: str) -> tuple[str, ...]:
+    """The values of an LF-tag; raises EntityNotFound."""
+    found = records.tag(key)
+    if found is None:
+        raise EntityNotFoundException(f"Tag key {key} does not exist.")
+    return found
+
+
+def _is_on(of: Resource, databases: Set[str], tables: Set[tuple[str, str]]) -> bool:
+    if isinstance(of, DatabaseResource):
+        return of.database in databases
+    if isinstance(of, TableResource) and not of.table:
+        return any(database == of.database for database, _ in tables)
+    if isinstance(of, TableResource | ColumnsResource | FilterResource):
+        return (of.database, of.table) in tables
     return False

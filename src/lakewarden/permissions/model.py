@@ -1,8 +1,10 @@
 """Grants and what they are made on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from lakewarden.kernel.lake import RowFilter
 
 IAM_ALLOWED_PRINCIPALS = "IAM_ALLOWED_PRINCIPALS"
 ALL = "ALL"
@@ -10,12 +12,20 @@ SELECT = "SELECT"
 DESCRIBE = "DESCRIBE"
 CREATE_DATABASE = "CREATE_DATABASE"
 CREATE_TABLE = "CREATE_TABLE"
+CREATE_LF_TAG = "CREATE_LF_TAG"
+CREATE_LF_TAG_EXPRESSION = "CREATE_LF_TAG_EXPRESSION"
+ASSOCIATE = "ASSOCIATE"
+EVERY_VALUE = "*"
 
 TABLE_PERMISSIONS = frozenset({ALL, SELECT, DESCRIBE, "INSERT", "DELETE", "ALTER", "DROP"})
 COLUMN_PERMISSIONS = frozenset({SELECT})
 DATABASE_PERMISSIONS = frozenset({ALL, DESCRIBE, CREATE_TABLE, "ALTER", "DROP"})
-CATALOG_PERMISSIONS = frozenset({CREATE_DATABASE, DESCRIBE})
+CATALOG_PERMISSIONS = frozenset({CREATE_DATABASE, DESCRIBE, CREATE_LF_TAG, CREATE_LF_TAG_EXPRESSION})
 LOCATION_PERMISSIONS = frozenset({"DATA_LOCATION_ACCESS"})
+FILTER_PERMISSIONS = frozenset({SELECT, DESCRIBE, "DROP"})
+# GRANT_WITH_LF_TAG_EXPRESSION is not among them: it would let its holder give what it does not hold.
+TAG_PERMISSIONS = frozenset({DESCRIBE, ASSOCIATE, "ALTER", "DROP"})
+EXPRESSION_PERMISSIONS = frozenset({DESCRIBE, "ALTER", "DROP"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,79 @@ class LocationResource:
         return self.arn
 
 
-Resource = CatalogResource | DatabaseResource | TableResource | ColumnsResource | LocationResource
+@dataclass(frozen=True, slots=True)
+class FilterResource:
+    """A data cells filter of a table, by its name."""
+
+    database: str
+    table: str
+    name: str
+    permissions = FILTER_PERMISSIONS
+
+    def __str__(self) -> str:
+        return f"{self.database}.{self.table}[{self.name}]"
+
+
+@dataclass(frozen=True, slots=True)
+class TagResource:
+    """Some values of an LF-tag; ``*`` among them means all, those to come included."""
+
+    key: str
+    values: tuple[str, ...]
+    permissions = TAG_PERMISSIONS
+
+    def __str__(self) -> str:
+        return f"LF-tag {self.key}={'|'.join(self.values)}"
+
+    def covers(self, values: Iterable[str]) -> bool:
+        """Whether all of ``values`` are meant."""
+        return EVERY_VALUE in self.values or frozenset(values) <= frozenset(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class TagExpressionResource:
+    """A named LF-tag expression itself."""
+
+    name: str
+    permissions = EXPRESSION_PERMISSIONS
+
+    def __str__(self) -> str:
+        return f"LF-tag expression {self.name}"
+
+
+Expression = tuple[tuple[str, tuple[str, ...]], ...]
+"""LF-tag keys with the values that match: a resource must have every key, with any of its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResource:
+    """An LF-tag policy: whatever databases, or tables, have matching tags. Either ``expression`` or ``named``."""
+
+    kind: str
+    expression: Expression = ()
+    named: str = ""
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """Those of a database or of a table."""
+        return DATABASE_PERMISSIONS if self.kind == "DATABASE" else TABLE_PERMISSIONS
+
+    def __str__(self) -> str:
+        listed = " and ".join(f"{key}={'|'.join(values)}" for key, values in self.expression)
+        return f"every {self.kind.lower()} with {self.named or listed}"
+
+
+Resource = (
+    CatalogResource
+    | DatabaseResource
+    | TableResource
+    | ColumnsResource
+    | LocationResource
+    | FilterResource
+    | TagResource
+    | TagExpressionResource
+    | PolicyResource
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +183,34 @@ class Grant:
 
     def __str__(self) -> str:
         return f"{'+'.join(sorted(self.permissions))} on {self.resource} to {self.principal}"
+
+
+@dataclass(frozen=True, slots=True)
+class CellsFilter:
+    """A data cells filter. ``text`` is the row filter as it was given, ``rows`` what engines enforce."""
+
+    database: str
+    table: str
+    name: str
+    rows: RowFilter
+    text: str = ""
+    include: tuple[str, ...] = ()
+    wildcard: bool = False
+    exclude: tuple[str, ...] = ()
+    version: str = ""
+
+    def among(self, columns: tuple[str, ...]) -> frozenset[str]:
+        """Which of a table's ``columns`` it gives."""
+        return ColumnsResource(self.database, self.table, self.include, self.wildcard, self.exclude).among(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class TagExpression:
+    """A named LF-tag expression."""
+
+    name: str
+    expression: Expression
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

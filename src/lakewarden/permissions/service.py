@@ -1,13 +1,17 @@
 """Lake Formation: the answers that the catalog and the query engine ask for, and what the catalog reports."""
 
+from collections.abc import Set
+
 import sqlalchemy as sa
 
 from lakewarden.kernel.call import Principal
 from lakewarden.kernel.clock import Clock
-from lakewarden.kernel.lake import DatabaseAccess, Table, TableAccess
-from lakewarden.permissions.errors import InsufficientPermissions
+from lakewarden.kernel.lake import DatabaseAccess, GovernedTable, Table, TableAccess
+from lakewarden.permissions.cells import CellFilters
+from lakewarden.permissions.errors import InsufficientPermissions, InvalidInputException
 from lakewarden.permissions.facts import Facts
 from lakewarden.permissions.grants import Defaults, GrantService, merged
+from lakewarden.permissions.locations import path_of
 from lakewarden.permissions.model import (
     DATABASE_PERMISSIONS,
     TABLE_PERMISSIONS,
@@ -16,7 +20,7 @@ from lakewarden.permissions.model import (
     Settings,
     TableResource,
 )
-from lakewarden.permissions.ports import CatalogView, Principals
+from lakewarden.permissions.ports import CatalogView, Disclosures, Principals, RoleSessions
 from lakewarden.permissions.registry import Registry
 from lakewarden.permissions.resolve import (
     database_access,
@@ -28,10 +32,13 @@ from lakewarden.permissions.resolve import (
 )
 from lakewarden.permissions.snapshot import FactBook
 from lakewarden.permissions.store import PermissionStore, Records
+from lakewarden.permissions.tagging import LakeTags
+from lakewarden.permissions.trust import check_supported, is_trusted
+from lakewarden.permissions.vending import Vending
 
 
 class PermissionService:
-    """The rules of one account's lake. ``grants`` and ``registry`` are what its administrators change them with.
+    """The rules of one account's lake. ``grants``, ``registry``, ``filters`` and ``tags`` are what they are changed with.
 
     Methods that take a connection write in the caller's transaction, which must move :data:`store.SCOPE`: a table
     and its creator's grant come together, and go together.
@@ -43,6 +50,15 @@ class PermissionService:
         self._book = FactBook(store, account)
         self.grants = GrantService(store, self._book, catalog, principals, account)
         self.registry = Registry(store, self._book, self.grants, principals, clock)
+        self.filters = CellFilters(store, self._book, catalog)
+        self.tags = LakeTags(store, self._book, self.grants, catalog)
+        self._catalog = catalog
+        self._store = store
+        self._account = account
+
+    def vending(self, sessions: RoleSessions, disclosures: Disclosures) -> Vending:
+        """Credential vending over these rules."""
+        return Vending(self._store, self._book, self._catalog, sessions, disclosures, self._account)
 
     # Answers
 
@@ -61,6 +77,12 @@ class PermissionService:
     def visible_tables(self, principal: Principal, database: str) -> frozenset[str] | None:
         """The only tables that the principal can possibly see in a database; None when any table can be visible."""
         return visible_tables(self.facts(principal, database), database)
+
+    def require_engine(self, principal: Principal, governed: GovernedTable, supported: Set[str]) -> None:
+        """Raise unless the principal is a registered engine that enforces what it may read of the table."""
+        if not is_trusted(principal, self._book.settings()):
+            raise InsufficientPermissions("to be a registered engine for", governed.table.name)
+        check_supported(governed, supported)
 
     def require_create_database(self, principal: Principal, location: str) -> None:
         """Raise unless the principal may create a database there."""
@@ -93,6 +115,15 @@ class PermissionService:
     def is_registered(self, location: str) -> bool:
         """Whether a location is under Lake Formation's control."""
         return self._book.registered().covers(location)
+
+    def effective(self, path: str) -> list[Grant]:
+        """GetEffectivePermissionsForPath: the grants on the databases and tables whose location is exactly ``path``."""
+        wanted = path_of(path)
+        if not wanted:
+            raise InvalidInputException(f"Not an S3 location: {path}")
+        return self.grants.at(
+            [(database, table) for database, table, location in self._catalog.located() if path_of(location) == wanted]
+        )
 
     # What the catalog reports
 

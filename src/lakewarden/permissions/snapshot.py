@@ -1,7 +1,7 @@
 """The facts in memory: loaded when first asked for, thrown away when the store's version moves."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 
 from lakewarden.permissions.facts import NO_FACTS, Facts, Holdings
 from lakewarden.permissions.locations import Locations
@@ -9,12 +9,15 @@ from lakewarden.permissions.model import (
     CREATE_DATABASE,
     IAM_ALLOWED_PRINCIPALS,
     CatalogResource,
+    CellsFilter,
+    FilterResource,
     Grant,
     Registration,
     Resource,
     Settings,
 )
 from lakewarden.permissions.store import PermissionStore
+from lakewarden.permissions.tags import UNTAGGED, DatabaseTags
 
 
 class FactBook:
@@ -68,16 +71,20 @@ class _Edition:
             self.settings = records.settings()
             locations = records.locations()
             self._shared = Holdings.of(records.grants_of(everyone))
+            self._named = {name: one.expression for name, one in records.expressions().items()}
             self._hybrid_catalog = _creators(records.grants_of(IAM_ALLOWED_PRINCIPALS, catalog=True))
         self.registered = registered_in(locations)
         self._own: dict[str, tuple[Holdings, frozenset[Resource]]] = {}
+        self._tags: dict[str, DatabaseTags] = {}
+        self._tagged_databases: frozenset[str] | None = None
         self._hybrid: dict[str, frozenset[Resource]] = {}
         self._facts: dict[tuple[str, str], Facts] = {}
         self._hybrid_databases: frozenset[str] | None = None
 
     def facts(self, arn: str, database: str) -> Facts:
-        # Only databases in hybrid mode make a difference; names that callers invent must not fill the memory.
-        database = database if database in self.hybrid_databases() else ""
+        # Only databases in hybrid mode, or with LF-tags, make a difference; names that callers invent must not fill the
+        # memory.
+        database = database if database in self.hybrid_databases() or database in self.tagged_databases() else ""
         found = self._facts.get((arn, database))
         if found is None:
             found = self._facts[arn, database] = self._load(arn, database)
@@ -89,8 +96,15 @@ class _Edition:
                 self._hybrid_databases = records.databases_held(IAM_ALLOWED_PRINCIPALS) - {""}
         return self._hybrid_databases
 
+    def tagged_databases(self) -> frozenset[str]:
+        if self._tagged_databases is None:
+            with self._store.read() as records:
+                self._tagged_databases = records.tagged_databases()
+        return self._tagged_databases
+
     def _load(self, arn: str, database: str) -> Facts:
         own, opted_in = self._principal(arn)
+        by_tag = bool(own.policies or self._shared.policies)
         return Facts(
             administrator=arn in self.settings.administrators,
             reader=arn in self.settings.readers,
@@ -99,7 +113,26 @@ class _Edition:
             hybrid=self._hybrid_catalog | self._hybrid_in(database),
             opted_in=opted_in,
             registered=self.registered,
+            tags=self._tags_in(database) if by_tag else UNTAGGED,
+            named=self._named,
+            filters=self._filters(own.filters.keys() | self._shared.filters.keys()),
         )
+
+    def _filters(self, named: Set[FilterResource]) -> Mapping[FilterResource, CellsFilter]:
+        if not named:
+            return {}
+        with self._store.read() as records:
+            found = ((one, records.filter(one.database, one.table, one.name)) for one in named)
+            return {one: limit for one, limit in found if limit is not None}
+
+    def _tags_in(self, database: str) -> DatabaseTags:
+        if not database:
+            return UNTAGGED
+        found = self._tags.get(database)
+        if found is None:
+            with self._store.read() as records:
+                found = self._tags[database] = DatabaseTags.of(records.assignments(database))
+        return found
 
     def _principal(self, arn: str) -> tuple[Holdings, frozenset[Resource]]:
         found = self._own.get(arn)

@@ -4,21 +4,28 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from lakewarden.permissions.model import (
     CatalogResource,
+    CellsFilter,
     ColumnsResource,
     DatabaseResource,
+    FilterResource,
     Grant,
     LocationResource,
+    PolicyResource,
     Registration,
     Resource,
     Settings,
     TableResource,
+    TagExpressionResource,
+    TagResource,
 )
+from lakewarden.permissions.restrictions import Restrictions
 from lakewarden.state import METADATA, Database
 
 SCOPE = "permissions"
@@ -26,8 +33,12 @@ _KINDS: dict[str, type[Resource]] = {
     "catalog": CatalogResource,
     "columns": ColumnsResource,
     "database": DatabaseResource,
+    "expression": TagExpressionResource,
+    "filter": FilterResource,
     "location": LocationResource,
+    "policy": PolicyResource,
     "table": TableResource,
+    "tag": TagResource,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -68,10 +79,8 @@ _opt_ins = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class Records(Restrictions):
     """Permissions within one transaction."""
-
-    connection: sa.Connection
 
     def grants_of(self, principal: str, *, catalog: bool = False) -> list[Grant]:
         """What a principal holds, in the order of granting; with ``catalog`` only what it holds on the catalog."""
@@ -83,7 +92,9 @@ class Records:
     def held_in(self, database: str, principal: str) -> list[Resource]:
         """The database and the tables of it that a principal holds anything on; column grants do not count."""
         query = sa.select(_grants.c.kind, _grants.c.table_name).where(
-            _grants.c.database == database, _grants.c.principal == principal, _grants.c.kind != "columns"
+            _grants.c.database == database,
+            _grants.c.principal == principal,
+            _grants.c.kind.in_(("database", "table")),
         )
         return [_bare(kind, database, table) for kind, table in self.connection.execute(query)]
 
@@ -115,11 +126,38 @@ class Records:
         )  # fmt: skip
 
     def drop_grants(self, database: str, table: str | None = None) -> None:
-        """Remove every grant on a table, or on a database and all in it."""
+        """Remove every grant on a table, or on a database and all in it, with its filters and LF-tags."""
         query = sa.delete(_grants).where(_grants.c.database == database)
         if table is not None:
-            query = query.where(_grants.c.table_name == table, _grants.c.kind.in_(("table", "columns")))
+            query = query.where(_grants.c.table_name == table, _grants.c.kind.in_(("table", "columns", "filter")))
         self.connection.execute(query)
+        self.drop_restrictions(database, table)
+
+    def drop_filter(self, found: CellsFilter) -> None:
+        """Remove a data cells filter and every grant on it."""
+        written = _written(FilterResource(found.database, found.table, found.name))
+        self.connection.execute(
+            sa.delete(_grants).where(
+                _grants.c.database == found.database,
+                _grants.c.table_name == found.table,
+                _grants.c.resource == written,
+            )
+        )
+        self.remove_filter(found.database, found.table, found.name)
+
+    def grants_of_kind(self, *kinds: str) -> list[Grant]:
+        """Every grant on resources of some kinds: ``tag``, ``policy``, ``expression``..."""
+        query = sa.select(_grants).where(_grants.c.kind.in_(kinds)).order_by(_grants.c.id)
+        return [_grant(row) for row in self.connection.execute(query).mappings()]
+
+    def grants_on(self, resource: Resource) -> list[Grant]:
+        """Every grant on the very resource."""
+        query = sa.select(_grants).where(
+            _grants.c.resource == _written(resource),
+            _grants.c.database == getattr(resource, "database", ""),
+            _grants.c.table_name == getattr(resource, "table", ""),
+        )
+        return [_grant(row) for row in self.connection.execute(query.order_by(_grants.c.id)).mappings()]
 
     def drop_opt_ins(self, database: str, table: str | None = None) -> None:
         """Remove the opt-ins on a table, or on a database and all in it."""
@@ -202,14 +240,25 @@ class PermissionStore:
 
 
 def _written(resource: Resource) -> str:
-    return json.dumps({"kind": _NAMES[type(resource)], **asdict(resource)}, sort_keys=True)
+    return json.dumps({"_": _NAMES[type(resource)], **asdict(resource)}, sort_keys=True)
 
 
+@lru_cache(maxsize=1 << 16)
 def _read(text: str) -> Resource:
+    """The same few texts are read over and over: one table's resource for each of its grants."""
     body = json.loads(text)
-    kind = _KINDS[body.pop("kind")]
-    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+    kind = _KINDS[body.pop("_")]
+    fields: dict[str, Any] = {name: _frozen(value) for name, value in body.items()}
     return kind(**fields)
+
+
+@lru_cache(maxsize=4096)
+def _set(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _bare(kind: str, database: str, table: str) -> Resource:
@@ -220,6 +269,6 @@ def _grant(row: sa.RowMapping) -> Grant:
     return Grant(
         row["principal"],
         _read(row["resource"]),
-        frozenset(json.loads(row["permissions"])),
-        frozenset(json.loads(row["grantable"])),
+        _set(row["permissions"]),
+        _set(row["grantable"]),
     )

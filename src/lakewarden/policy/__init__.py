@@ -2,7 +2,7 @@
 
 from lakewarden.policy.compile import PolicyKind, compile_policy
 from lakewarden.policy.errors import MalformedPolicyDocument
-from lakewarden.policy.evaluate import Layers, Request, decide, matching
+from lakewarden.policy.evaluate import Layers, Request, context_of, decide, matching
 from lakewarden.policy.managed import ManagedPolicy, managed_policies
 from lakewarden.policy.model import CompiledPolicy
 
@@ -14,6 +14,7 @@ __all__ = [
     "PolicyKind",
     "Request",
     "compile_policy",
+    "context_of",
     "decide",
     "managed_policies",
     "matching",

@@ -5,7 +5,7 @@ IAM JSON policy reference, "Resource": an incomplete ARN is completed with wildc
 
 from dataclasses import dataclass
 
-from lakewarden.policy.patterns import Context, Pattern, compile_pattern
+from lakewarden.policy.patterns import Context, Pattern, Tail, compile_pattern
 
 _SEGMENTS = 6
 
@@ -16,14 +16,23 @@ class BadArn(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ArnPattern:
-    """``None`` segments match anything at all, even what is not an ARN."""
+    """``None`` segments match anything at all, even what is not an ARN.
+
+    ``head`` is the fixed text that every fitting ARN begins with; ``tail`` says whether anything may follow it.
+    """
 
     segments: tuple[Pattern, ...] | None
+    head: str = ""
+    tail: Tail = Tail.SEGMENTS
 
     def matches(self, arn: str, context: Context) -> bool:
         """Whether ``arn`` fits every segment."""
         if self.segments is None:
             return True
+        if not arn.startswith(self.head):
+            return False
+        if self.tail is not Tail.SEGMENTS:
+            return self.tail is Tail.ANYTHING or len(arn) == len(self.head)
         parts = arn.split(":", _SEGMENTS - 1)
         if len(parts) != _SEGMENTS:
             return False
@@ -34,6 +43,18 @@ class ArnPattern:
         )
 
 
+def is_arn(text: str) -> bool:
+    """Whether ``text`` has an ARN's six parts."""
+    return text.startswith("arn:") and text.count(":") >= _SEGMENTS - 1
+
+
+def compile_resource(text: str, *, variables: bool) -> ArnPattern:
+    """A ``Resource``: like :func:`compile_arn`, and variables only behind the fifth colon."""
+    if variables and any("${" in part for part in _split(text)[: _SEGMENTS - 1]):
+        raise BadArn("may have policy variables only after the fifth colon of the ARN")
+    return compile_arn(text, variables=variables)
+
+
 def compile_arn(text: str, *, variables: bool) -> ArnPattern:
     """Compile an ARN with wildcards, or ``*``. Raises :class:`BadArn` or BadVariable."""
     if text == "*":
@@ -42,7 +63,20 @@ def compile_arn(text: str, *, variables: bool) -> ArnPattern:
     if parts[0] not in {"arn", "*"} or len(parts) < 2:
         raise BadArn("must be an ARN or *")
     parts += ["*"] * (_SEGMENTS - len(parts))
-    return ArnPattern(tuple(compile_pattern(part, variables=variables) for part in parts))
+    segments = tuple(compile_pattern(part, variables=variables) for part in parts)
+    return ArnPattern(segments, *_head(segments))
+
+
+def _head(segments: tuple[Pattern, ...]) -> tuple[str, Tail]:
+    """The fixed beginning, and what may follow it."""
+    heads: list[str] = []
+    for at, segment in enumerate(segments):
+        fixed, open_end = segment.head
+        heads.append(fixed)
+        if open_end is not Tail.NOTHING:
+            last = at == _SEGMENTS - 1
+            return ":".join(heads), open_end if last else Tail.SEGMENTS
+    return ":".join(heads), Tail.NOTHING
 
 
 def _split(text: str) -> list[str]:

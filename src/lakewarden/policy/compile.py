@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from lakewarden.kernel.decision import Layer, StatementId
-from lakewarden.policy.arns import ArnPattern, compile_arn
+from lakewarden.policy.arns import ArnPattern, compile_resource
 from lakewarden.policy.conditions import compile_conditions
 from lakewarden.policy.errors import MalformedPolicyDocument
 from lakewarden.policy.model import Actions, CompiledPolicy, Principals, Statement
@@ -22,6 +22,8 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROOT = re.compile(r"arn:[^:]+:iam::([0-9]{12}):root")
 _PRINCIPAL_ARN = re.compile(r"arn:[^:]+:(iam|sts)::[0-9]{12}:(user|role|assumed-role|federated-user)/.+")
 _UNIQUE_ID = re.compile(r"A(IDA|ROA)[A-Z0-9]{10,}")
+_SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?")
+_PROVIDER = re.compile(r"arn:[^:]+:iam::[0-9]{12}:(oidc|saml)-provider/[^*?]+|[a-z0-9-]+(\.[a-z0-9-]+)+")
 _LONGEST = 131_072
 _STATEMENT_KEYS = frozenset(
     {
@@ -45,8 +47,10 @@ def compile_policy(
     body = _load(document) if isinstance(document, str) else document
     _only_keys(body, {"Version", "Id", "Statement"}, "")
     version = body.get("Version", "2008-10-17")
-    if version not in {"2012-10-17", "2008-10-17"}:
+    if version not in ("2012-10-17", "2008-10-17"):  # a tuple: the value may be of any type
         raise MalformedPolicyDocument("Version", "must be 2012-10-17 or 2008-10-17")
+    if not isinstance(body.get("Id", ""), str):
+        raise MalformedPolicyDocument("Id", "must be a string")
     written = body.get("Statement")
     several = [written] if isinstance(written, Mapping) else written
     if not isinstance(several, Sequence) or isinstance(several, str) or not several:
@@ -58,7 +62,7 @@ def compile_policy(
     sids = [statement.id.sid for statement in statements if statement.id.sid]
     if len(sids) != len(set(sids)):
         raise MalformedPolicyDocument("Statement", "Statement IDs (SID) in a single policy must be unique")
-    return _indexed(layer, name, statements)
+    return CompiledPolicy(layer, name, statements)
 
 
 def _load(text: str) -> Mapping[str, Any]:
@@ -97,20 +101,23 @@ def _statement(body: Any, index: int, layer: Layer, name: str, kind: PolicyKind,
     sid = body.get("Sid", "")
     if not isinstance(sid, str) or (kind is not PolicyKind.RESOURCE and not _SID.fullmatch(sid)):
         raise MalformedPolicyDocument(f"{place}.Sid", "Statement IDs (SID) must be alphanumeric")
-    if body.get("Effect") not in {"Allow", "Deny"}:
+    if body.get("Effect") not in ("Allow", "Deny"):
         raise MalformedPolicyDocument(f"{place}.Effect", "must be Allow or Deny")
     allow = body["Effect"] == "Allow"
     actions, not_action = _one_of(body, "Action", "NotAction", place)
+    compiled_actions = _actions(actions, f"{place}.{'NotAction' if not_action else 'Action'}")
+    if kind is PolicyKind.TRUST and (not_action or not compiled_actions.all_begin_with("sts:")):
+        raise MalformedPolicyDocument(place, "AssumeRole policy may only specify STS AssumeRole actions.")
     resources, not_resource = _resources(body, place, kind, variables=variables)
     principals, not_principal = _principals(body, place, kind, allow=allow)
     return Statement(
         id=StatementId(layer, name, index, sid),
         allow=allow,
-        actions=_actions(actions, f"{place}.{'NotAction' if not_action else 'Action'}"),
+        actions=compiled_actions,
         not_action=not_action,
         resources=resources,
         not_resource=not_resource,
-        conditions=compile_conditions(body.get("Condition"), f"{place}.Condition", variables=variables),
+        conditions=compile_conditions(body.get("Condition"), f"{place}.Condition", variables=variables, allow=allow),
         principals=principals,
         not_principal=not_principal,
     )
@@ -159,7 +166,7 @@ def _resources(
     value, negated = _one_of(body, "Resource", "NotResource", place)
     where = f"{place}.{'NotResource' if negated else 'Resource'}"
     try:
-        return tuple(compile_arn(text, variables=variables) for text in strings(value, where)), negated
+        return tuple(compile_resource(text, variables=variables) for text in strings(value, where)), negated
     except MalformedPolicyDocument:
         raise
     except ValueError as error:
@@ -186,7 +193,8 @@ def _principal_element(value: Any, place: str) -> Principals:
         return Principals(True, frozenset(), frozenset(), frozenset(), frozenset())
     if not isinstance(value, Mapping) or not value:
         raise MalformedPolicyDocument(place, "must be * or an object of principal types")
-    _only_keys(value, {"AWS", "Service", "Federated", "CanonicalUser"}, place)
+    # A CanonicalUser names nobody here: refused, because a Deny that cannot match would be open.
+    _only_keys(value, {"AWS", "Service", "Federated"}, place)
     everyone, accounts, named = False, set(), set()
     for text in strings(value["AWS"], f"{place}.AWS") if "AWS" in value else ():
         root = _ROOT.fullmatch(text)
@@ -204,36 +212,16 @@ def _principal_element(value: Any, place: str) -> Principals:
         everyone,
         frozenset(accounts),
         frozenset(named),
-        frozenset(strings(value["Service"], f"{place}.Service") if "Service" in value else ()),
-        frozenset(strings(value["Federated"], f"{place}.Federated") if "Federated" in value else ()),
+        _named(value, "Service", _SERVICE, place),
+        _named(value, "Federated", _PROVIDER, place),
     )
 
 
-def _indexed(layer: Layer, name: str, statements: tuple[Statement, ...]) -> CompiledPolicy:
-    services: set[str] = set()
-    fixed: dict[int, frozenset[str]] = {}
-    for position, statement in enumerate(statements):
-        prefixes = _services(statement)
-        if prefixes is not None:
-            fixed[position] = prefixes
-            services |= prefixes
-    by_service = {
-        service: tuple(one for at, one in enumerate(statements) if at not in fixed or service in fixed[at])
-        for service in services
-    }
-    return CompiledPolicy(
-        layer, name, statements, by_service, tuple(one for at, one in enumerate(statements) if at not in fixed)
-    )
-
-
-def _services(statement: Statement) -> frozenset[str] | None:
-    """The service prefixes that the statement can match; None when it could match any."""
-    if statement.not_action or statement.actions.everything:
-        return None
-    heads = [action.partition(":")[0] for action in statement.actions.exact]
-    for pattern in statement.actions.patterns:
-        first = pattern.tokens[0]
-        if not isinstance(first, str) or ":" not in first:
-            return None
-        heads.append(first.partition(":")[0])
-    return frozenset(heads)
+def _named(value: Mapping[str, Any], kind: str, form: re.Pattern[str], place: str) -> frozenset[str]:
+    if kind not in value:
+        return frozenset()
+    found = strings(value[kind], f"{place}.{kind}")
+    for text in found:
+        if not form.fullmatch(text):
+            raise MalformedPolicyDocument(f"{place}.{kind}", f"Invalid principal in policy: {text!r}")
+    return frozenset(found)

@@ -13,8 +13,11 @@ _QUANTIFIERS = {
 }
 
 
-def compile_conditions(body: Any, place: str, *, variables: bool) -> tuple[Condition | NullCondition, ...]:
-    """Every operator and key of a Condition element; raises :class:`MalformedPolicyDocument` with the place."""
+def compile_conditions(body: Any, place: str, *, variables: bool, allow: bool) -> tuple[Condition | NullCondition, ...]:
+    """Every operator and key of a Condition element; raises :class:`MalformedPolicyDocument` with the place.
+
+    ``allow`` is the statement's effect.
+    """
     if body is None:
         return ()
     if not isinstance(body, Mapping):
@@ -24,11 +27,16 @@ def compile_conditions(body: Any, place: str, *, variables: bool) -> tuple[Condi
         where = f"{place}.{operator}"
         if not isinstance(keys, Mapping) or not keys:
             raise MalformedPolicyDocument(where, "must be an object of condition keys")
-        found += [_condition(operator, key, value, where, variables=variables) for key, value in keys.items()]
-    return tuple(found)
+        found += [
+            _condition(operator, key, value, where, variables=variables, allow=allow) for key, value in keys.items()
+        ]
+    # All must hold, in whatever order; those that cost least are asked first.
+    return tuple(sorted(found, key=lambda one: one.cost))
 
 
-def _condition(operator: str, key: str, value: Any, place: str, *, variables: bool) -> Condition | NullCondition:
+def _condition(
+    operator: str, key: str, value: Any, place: str, *, variables: bool, allow: bool
+) -> Condition | NullCondition:
     where = f"{place}.{key}"
     if ":" not in key:
         raise MalformedPolicyDocument(where, "Actions/Conditions must be prefaced by a vendor, e.g., aws:SourceIp")
@@ -47,12 +55,18 @@ def _condition(operator: str, key: str, value: Any, place: str, *, variables: bo
     except ValueError as error:
         raise MalformedPolicyDocument(where, str(error)) from error
     quantifier = _QUANTIFIERS.get(prefix, Quantifier.SINGLE)
-    return Condition(key.lower(), tests, OPERATORS[base].negated, quantifier, base != rest)
+    plain = base in {"StringEquals", "StringNotEquals"} and not (variables and any("${" in one for one in values))
+    return Condition(
+        key.lower(), tests, OPERATORS[base].negated, quantifier, base != rest, not allow, _cost(base),
+        frozenset(values) if plain else None,
+    )  # fmt: skip
 
 
 def _values(value: Any, place: str) -> tuple[str, ...]:
     """Condition values are strings; JSON's numbers and booleans are taken for their text, as IAM does."""
     several = value if isinstance(value, list | tuple) else [value]
+    if not several:
+        raise MalformedPolicyDocument(place, "must have at least one value")
     texts = []
     for one in several:
         if isinstance(one, bool):
@@ -62,3 +76,7 @@ def _values(value: Any, place: str) -> tuple[str, ...]:
         else:
             raise MalformedPolicyDocument(place, "must be a string or a list of strings")
     return tuple(texts)
+
+
+def _cost(operator: str) -> int:
+    return 1 if operator.startswith(("StringEquals", "StringNotEquals", "Bool")) else 2

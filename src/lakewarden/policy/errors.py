@@ -9,6 +9,8 @@ class MalformedPolicyDocument(AwsError):
     code = "MalformedPolicyDocument"
 
     def __init__(self, place: str, problem: str) -> None:
+        # Both may quote the document: cut, and free of what no answer can carry (lone surrogates).
+        place, problem = (text[:300].encode("utf-8", "backslashreplace").decode() for text in (place, problem))
         super().__init__(f"{place}: {problem}" if place else problem)
         self.place = place
         self.problem = problem

@@ -12,6 +12,8 @@ from lakewarden.kernel.decision import Decision, Layer, StatementId, Verdict
 from lakewarden.policy.model import CompiledPolicy, Named, Statement
 from lakewarden.policy.patterns import Context
 
+_PROVIDED = frozenset({PrincipalType.WEB_IDENTITY_USER, PrincipalType.SAML_USER})
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -20,7 +22,12 @@ class Request:
     principal: Principal
     action: str
     resource: str
-    context: Mapping[str, str | Sequence[str]]
+    context: Context
+
+
+def context_of(keys: Mapping[str, str | Sequence[str]]) -> Context:
+    """Condition keys in the form that a :class:`Request` takes: names in lower case, values in tuples."""
+    return {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in keys.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +59,8 @@ class Layers:
 class _Found:
     """The statements of one layer that match, by effect."""
 
-    allows: tuple[Statement, ...]
-    denies: tuple[Statement, ...]
+    allows: Sequence[Statement]
+    denies: Sequence[Statement]
 
 
 def decide(request: Request, layers: Layers) -> Decision:
@@ -61,7 +68,8 @@ def decide(request: Request, layers: Layers) -> Decision:
     found = _gather(request, layers)
     for layer, matched in found.items():
         if matched.denies:
-            return _decision(request, Verdict.EXPLICIT_DENY, layer, (one.id for one in matched.denies))
+            denies = (one.id for every in found.values() for one in every.denies)
+            return _decision(request, Verdict.EXPLICIT_DENY, layer, denies)
     missing = _missing_layer(request, layers, found)
     if missing is not None:
         return _decision(request, Verdict.IMPLICIT_DENY, missing, ())
@@ -78,7 +86,7 @@ def matching(request: Request, layers: Layers) -> Mapping[Layer, tuple[Statement
 
 def _gather(request: Request, layers: Layers) -> Mapping[Layer, _Found]:
     """The matching statements of every layer that is present, in the order in which denials are told."""
-    context = _context(request)
+    context = request.context
     action = request.action.lower()
     present: dict[Layer, Iterable[CompiledPolicy]] = {Layer.IDENTITY: layers.identity}
     if layers.service_control is not None:
@@ -92,29 +100,27 @@ def _gather(request: Request, layers: Layers) -> Mapping[Layer, _Found]:
     return {layer: _match(policies, request, action, context) for layer, policies in present.items()}
 
 
-def _context(request: Request) -> Context:
-    return {key.lower(): (value,) if isinstance(value, str) else tuple(value) for key, value in request.context.items()}
-
-
 def _match(policies: Iterable[CompiledPolicy], request: Request, action: str, context: Context) -> _Found:
-    service = action.partition(":")[0]
+    resource = request.resource
     allows: list[Statement] = []
     denies: list[Statement] = []
     for policy in policies:
-        for statement in policy.candidates(service):
-            if _names(statement, request.principal) and statement.applies(action, request.resource, context):
+        for heads, statement in policy.candidates(action):
+            if (
+                (heads is None or resource.startswith(heads))
+                and statement.holds(resource, context)
+                and _names(statement, request.principal)
+            ):
                 (allows if statement.allow else denies).append(statement)
-    return _Found(tuple(allows), tuple(denies))
+    return _Found(allows, denies)
 
 
 def _names(statement: Statement, principal: Principal) -> bool:
     if statement.principals is None:
         return True
-    named = statement.principals.names(principal)
     if statement.not_principal:
-        # Naming the account does not exempt its users and roles: each must be named itself.
-        return named not in {Named.DIRECTLY, Named.ROLE}
-    return named is not None
+        return not statement.principals.exempts(principal)
+    return statement.principals.names(principal) is not None
 
 
 def _missing_layer(request: Request, layers: Layers, found: Mapping[Layer, _Found]) -> Layer | None:
@@ -126,6 +132,9 @@ def _missing_layer(request: Request, layers: Layers, found: Mapping[Layer, _Foun
         return Layer.RESOURCE
     if request.principal.type is PrincipalType.ANONYMOUS:
         return None if named is Named.EVERYONE else Layer.RESOURCE if layers.resource else Layer.IDENTITY
+    if request.principal.type in _PROVIDED:
+        # A trust policy must name the provider itself: "*" means everybody of AWS, not everybody of every provider.
+        return None if named is Named.DIRECTLY else Layer.RESOURCE
     if named is Named.DIRECTLY:
         # Named by its own ARN: granted by the resource, not limited by a boundary's or session's implicit deny.
         return None

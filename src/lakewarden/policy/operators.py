@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from operator import ge, gt, le, lt
 from typing import Any
 
-from lakewarden.policy.arns import compile_arn
+from lakewarden.policy.arns import compile_arn, is_arn
 from lakewarden.policy.patterns import Context, Pattern, compile_pattern
 
-Test = Callable[[str, Context], bool]
-"""Whether one value of the request fits one value of the policy."""
+Test = Callable[[str, Context], bool | None]
+"""Whether one value of the request fits one value of the policy; None when the two cannot be compared."""
 Compile = Callable[[str, bool], Test]
 """A policy value (and whether variables are on) to its test; raises ``ValueError`` for a value of the wrong type."""
 
@@ -34,12 +35,16 @@ class Operator:
 def _string(fold: bool) -> Compile:
     def build(text: str, variables: bool) -> Test:
         pattern = compile_pattern(text, variables=variables)
+        fixed = None if pattern.has_variables else pattern.literal({})
+        if fixed is not None:
+            wanted = fixed.casefold() if fold else fixed
+            return lambda value, _: (value.casefold() if fold else value) == wanted
 
         def test(value: str, context: Context) -> bool:
-            wanted = pattern.literal(context)
-            if wanted is None:
+            found = pattern.literal(context)
+            if found is None:
                 return False
-            return value.casefold() == wanted.casefold() if fold else value == wanted
+            return value.casefold() == found.casefold() if fold else value == found
 
         return test
 
@@ -51,27 +56,31 @@ def _like(text: str, variables: bool) -> Test:
 
 
 def _arn(text: str, variables: bool) -> Test:
-    return compile_arn(text, variables=variables).matches
+    pattern = compile_arn(text, variables=variables)
+    if pattern.segments is None:
+        return lambda _value, _context: True
+    return lambda value, context: pattern.matches(value, context) if is_arn(value) else None
 
 
 def _typed(parse: Callable[[str], Any], compare: Callable[[Any, Any], bool]) -> Compile:
     """A test on parsed values. A value with a variable is parsed when the variable is known."""
+    parsed = lru_cache(maxsize=1024)(parse)
 
     def build(text: str, variables: bool) -> Test:
         pattern: Pattern = compile_pattern(text, variables=variables)
         fixed = None if pattern.has_variables else parse(text)
 
-        def test(value: str, context: Context) -> bool:
+        def test(value: str, context: Context) -> bool | None:
             wanted = fixed
             try:
                 if wanted is None:
                     literal = pattern.literal(context)
                     if literal is None:
                         return False
-                    wanted = parse(literal)
-                return compare(parse(value), wanted)
+                    wanted = parsed(literal)
+                return compare(parsed(value), wanted)
             except ValueError:
-                return False
+                return None
 
         return test
 
@@ -124,12 +133,17 @@ def _binary(text: str) -> bytes:
         raise ValueError("expected base64") from error
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    return ipaddress.ip_network(text, strict=False)
+_Range = tuple[int, int, int]
+"""IP version, first and last address."""
 
 
-def _within(address: Any, network: Any) -> bool:
-    return bool(address.version == network.version and address.subnet_of(network))
+def _network(text: str) -> _Range:
+    network = ipaddress.ip_network(text, strict=False)
+    return network.version, int(network.network_address), int(network.broadcast_address)
+
+
+def _within(address: _Range, network: _Range) -> bool:
+    return address[0] == network[0] and network[1] <= address[1] and address[2] <= network[2]
 
 
 OPERATORS: Mapping[str, Operator] = {

@@ -33,6 +33,14 @@ class Variable:
         return self.default
 
 
+class Tail(Enum):
+    """What may follow the fixed beginning of a pattern: nothing, anything, or what its further pieces say."""
+
+    NOTHING = 0
+    ANYTHING = 1
+    SEGMENTS = 2
+
+
 _Token = str | _Wild | Variable
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _NAMED = re.compile(r"\s*([A-Za-z0-9:/_.@+=-]+(?: [A-Za-z0-9:/_.@+=-]+)*)\s*(?:,\s*'([^']*)'\s*)?")
@@ -78,6 +86,17 @@ class Pattern:
         if resolved is None:
             return None
         return "".join(token.value if isinstance(token, _Wild) else token for token in resolved)
+
+    @property
+    def head(self) -> tuple[str, Tail]:
+        """The text that everything that fits begins with, and what may follow it."""
+        fixed = ""
+        for at, token in enumerate(self.tokens):
+            if not isinstance(token, str):
+                last = at == len(self.tokens) - 1
+                return fixed, Tail.ANYTHING if last and token is _Wild.STAR else Tail.SEGMENTS
+            fixed += token
+        return fixed, Tail.NOTHING
 
     @property
     def has_variables(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from lakewarden.kernel.call import Call
-from lakewarden.kernel.lake import DataFile, GovernedTable, Table
+from lakewarden.kernel.lake import EVERY_PARTITION, DataFile, GovernedTable, Table, Wanted
 from lakewarden.sql.model import CreateDatabase, CreateTable, PlannedScan, TableRef
 
 
@@ -61,7 +61,7 @@ class Lake(Protocol):
 
     def table(self, call: Call, database: str, name: str) -> GovernedTable | None: ...
 
-    def files(self, table: Table) -> Sequence[DataFile]: ...
+    def files(self, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]: ...
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None: ...
 

@@ -100,6 +100,8 @@ class Runner:
                     "table": f"{governed.table.database}.{governed.table.name}",
                     "columns": names,
                     "because": list(governed.access.because),
+                    "objects": len(files),
+                    "objectUris": [file.uri for file in files[:100]],
                 }
             )
         engine_started = time.perf_counter()

@@ -76,6 +76,12 @@ class QueryService:
         with self._store.write() as records:
             for execution in records.unfinished():
                 reason = "GENERIC_INTERNAL_ERROR: The server was restarted while the query waited or ran"
+                call = execution.caller.call(self._clock(), "StartQueryExecution", {})
+                details = {
+                    "queryId": execution.id, "state": "FAILED", "statementType": execution.kind, "tables": [],
+                    "rows": 0, "bytes": 0, "scannedBytes": 0, "outputLocation": execution.output, "error": reason,
+                }  # fmt: skip
+                self._audit.outcome(call, execution.id, details)
                 records.put(
                     msgspec.structs.replace(
                         execution, state="FAILED", reason=reason, completed=self._now(), failure=Failure(1, 401, reason)

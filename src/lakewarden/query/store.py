@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from lakewarden.query.model import Execution, WorkGroup
-from lakewarden.state import METADATA, Database
+from lakewarden.state import METADATA, Database, Presence
 
 _executions = sa.Table(
     "athena_executions",
@@ -20,6 +20,7 @@ _executions = sa.Table(
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("submitted", sa.String(40), nullable=False),
     sa.Column("document", sa.Text, nullable=False),
+    sa.Column("server", sa.String(8), nullable=False, server_default=""),
     sa.Index("ix_athena_executions_owner_token", "owner", "token"),
     sa.Index("ix_athena_executions_workgroup_submitted", "workgroup", "submitted"),
 )
@@ -36,6 +37,7 @@ class Records:
     """Executions and workgroups within one transaction."""
 
     connection: sa.Connection
+    presence: Presence
 
     def execution(self, execution_id: str) -> Execution | None:
         """The execution, or None."""
@@ -48,8 +50,10 @@ class Records:
         return _execution(self.connection.execute(query).scalar_one_or_none())
 
     def unfinished(self) -> list[Execution]:
-        """Executions that were queued or running when they were last written."""
-        query = sa.select(_executions.c.document).where(_executions.c.state.in_(("QUEUED", "RUNNING")))
+        """Executions that were queued or running on a server that is not there any more."""
+        query = sa.select(_executions.c.document).where(
+            _executions.c.state.in_(("QUEUED", "RUNNING")), _executions.c.server.not_in(self.presence.alive())
+        )
         return [msgspec.json.decode(text, type=Execution) for text in self.connection.execute(query).scalars()]
 
     def listed(self, workgroup: str, owner: str | None, offset: int, limit: int) -> list[str]:
@@ -73,6 +77,7 @@ class Records:
                 sa.insert(_executions).values(
                     id=execution.id, owner=execution.owner, workgroup=execution.workgroup, token=execution.token,
                     state=execution.state, submitted=execution.submitted, document=document,
+                    server=self.presence.server,
                 )
             )  # fmt: skip
 
@@ -102,20 +107,21 @@ class Records:
 class QueryStore:
     """Transactions over executions and workgroups."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, presence: Presence) -> None:
         self._database = database
+        self._presence = presence
 
     @contextmanager
     def read(self) -> Iterator[Records]:
         """A consistent view."""
         with self._database.read() as connection:
-            yield Records(connection)
+            yield Records(connection, self._presence)
 
     @contextmanager
     def write(self) -> Iterator[Records]:
         """A durable change."""
         with self._database.write() as connection:
-            yield Records(connection)
+            yield Records(connection, self._presence)
 
 
 def _execution(text: str | None) -> Execution | None:

@@ -65,6 +65,9 @@ def _compiled(expression: str, schema: Schema) -> Predicate:
     text = f"SELECT 1 FROM {_RELATION} WHERE (\n{expression}\n)"  # noqa: S608 - parsed, checked and rendered anew
     tokens = list(_TRINO.tokenize(text))
     check_tokens(tokens, text)
+    # A comment could swallow what stands around the expression where several are put together.
+    if any(token.comments for token in tokens):
+        raise InvalidRowFilter
     trees = _TRINO.parser().parse(calls.mark(tokens), text)
     if len(trees) != 1 or not isinstance(trees[0], exp.Select):
         raise InvalidRowFilter

@@ -69,14 +69,15 @@ def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[s
     columns = tuple(column for column in governed.table.all_columns if column.name in used)
     # INVARIANT (least_reach): a scan exposes only columns that were granted.
     assert {column.name for column in columns} <= set(governed.access.columns), ref  # noqa: S101 - a second look
-    predicate = predicate_of(governed.access.rows, governed.table)
+    rows = governed.access.rows_for(column.name for column in columns)
+    predicate = predicate_of(rows, governed.table)
     if predicate is None:
-        return PlannedScan(relation, governed, columns, governed.access.rows)
+        return PlannedScan(relation, governed, columns, rows)
     # The filter's own columns are read under the barrier and do not leave it.
     read_columns = tuple(
         column for column in governed.table.all_columns if column.name in used or column.name in predicate.columns
     )
-    return PlannedScan(relation, governed, columns, governed.access.rows, predicate.sql, read_columns)
+    return PlannedScan(relation, governed, columns, rows, predicate.sql, read_columns)
 
 
 def _fold_names(tree: exp.Expression) -> None:

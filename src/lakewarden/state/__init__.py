@@ -1,5 +1,8 @@
 """The relational state store: SQLite by default, PostgreSQL by URL."""
 
-from lakewarden.state.database import METADATA, Database, Snapshot
+from lakewarden.state.database import AUDIT, AUDIT_INDEX, METADATA, STATE, Database
+from lakewarden.state.errors import UnusableDatabase
+from lakewarden.state.presence import Presence
+from lakewarden.state.snapshot import Snapshot
 
-__all__ = ["METADATA", "Database", "Snapshot"]
+__all__ = ["AUDIT", "AUDIT_INDEX", "METADATA", "STATE", "Database", "Presence", "Snapshot", "UnusableDatabase"]

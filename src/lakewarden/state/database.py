@@ -1,12 +1,16 @@
 """One database, transactions, and the version numbers that make in-memory snapshots safe."""
 
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
+
+from lakewarden.state import postgres
+from lakewarden.state.errors import UnusableDatabase, answerable
+from lakewarden.state.presence import Alone, Presence, Shared
+from lakewarden.state.probe import PostgresProbe, SqliteProbe, VersionProbe
 
 METADATA = sa.MetaData(
     naming_convention={
@@ -25,28 +29,36 @@ _versions = sa.Table(
     sa.Column("value", sa.BigInteger, nullable=False),
 )
 
-T = TypeVar("T")
+STATE, AUDIT, AUDIT_INDEX = 0, 1, 2
+"""Lanes: the writers of one lane take turns, those of another do not wait for them."""
 
 
 class Database:
-    """Transactions over one database URL.
+    """Transactions over one database URL (``sqlite:///...`` or ``postgresql://...``).
 
-    SQLite runs in WAL mode with ``synchronous=FULL``: a committed transaction survives kill -9 and power loss.
-    Writers of one process take turns (SQLite has one writer anyway); readers never wait.
+    SQLite runs in WAL mode with ``synchronous=FULL``, PostgreSQL with ``synchronous_commit``: a committed transaction
+    survives kill -9 and power loss. Writers take turns, on PostgreSQL those of every server; readers never wait. What
+    fails raises ServiceUnavailable or ValidationException (:func:`errors.answerable`).
     """
 
-    def __init__(self, url: str) -> None:
-        self._sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = {"pool_pre_ping": not self._sqlite}
-        if self._sqlite:
-            options["connect_args"] = {"timeout": 30}
-        self.engine = sa.create_engine(url, **options)
+    def __init__(self, url: str, lane: int = STATE) -> None:
+        parsed = parse_url(url)
+        self.shared = parsed.get_backend_name() == "postgresql"
+        self._url = parsed
+        self._lane = lane
         self._writer = threading.Lock()
-        self._probe: _VersionProbe | None = None
-        if self._sqlite:
-            self._probe = _VersionProbe(self.engine.url.database or "")
-            sa.event.listen(self.engine, "connect", _configure_sqlite)
-            sa.event.listen(self.engine, "begin", _begin_sqlite)
+        self._probe: VersionProbe
+        if self.shared:
+            self.engine = postgres.engine_of(parsed)
+            self._probe = PostgresProbe(parsed)
+        else:
+            self.engine = _sqlite_engine(parsed)
+            self._probe = SqliteProbe(parsed.database or "")
+        self._readers = (
+            self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            if self.shared
+            else self.engine
+        )
 
     def create_schema(self) -> None:
         """Create all tables of :data:`METADATA` that are missing. Tests use it; servers run the migrations."""
@@ -55,7 +67,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction: one consistent snapshot until the block ends."""
-        with self.engine.connect() as connection:
+        with answerable(), self._readers.connect() as connection:
             yield connection
 
     @contextmanager
@@ -66,84 +78,41 @@ class Database:
         reader on any replica can go on using what was just revoked.
         """
         with (
-            self._writer if self._sqlite else _no_lock(),
+            answerable(),
+            self._writer,
             self.engine.connect().execution_options(lakewarden_write=True) as connection,
             connection.begin(),
         ):
+            if self.shared:
+                postgres.lock_writers(connection, self._lane)
             for scope in scopes:
                 _bump(connection, scope)
             yield connection
 
     def version(self, scope: str) -> int:
         """The current version of ``scope``; it moves with every write that names it."""
-        if self._probe is not None:
-            return self._probe.version(scope)
-        with self.read() as connection:
-            value = connection.execute(
-                sa.select(_versions.c.value).where(_versions.c.scope == scope)
-            ).scalar_one_or_none()
-        return 0 if value is None else int(value)
+        return self._probe.version(scope)
+
+    def join(self) -> Presence:
+        """Take part as a server, until the presence leaves or the process ends."""
+        return Shared(self._url) if self.shared else Alone()
 
     def close(self) -> None:
         """Close every connection."""
-        if self._probe is not None:
-            self._probe.close()
+        self._probe.close()
         self.engine.dispose()
 
 
-class _VersionProbe:
-    """Reads a version in a few microseconds: one bare connection, each SELECT a fresh read transaction.
-
-    Every decision asks for a version, and the pool's and SQLAlchemy's machinery would cost 20 times the query.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-
-    def version(self, scope: str) -> int:
-        with self._lock:
-            if self._connection is None:
-                self._connection = sqlite3.connect(
-                    self._path, timeout=30, isolation_level=None, check_same_thread=False
-                )
-            row = self._connection.execute("SELECT value FROM state_versions WHERE scope = ?", (scope,)).fetchone()
-        return 0 if row is None else int(row[0])
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-
-class Snapshot(Generic[T]):
-    """An immutable value loaded from the database, replaced when the version of its scope has moved.
-
-    INVARIANT (revocation_is_immediate): ``current`` compares versions on every call, so a committed revoke is seen by
-    the next decision.
-    """
-
-    def __init__(self, database: Database, scope: str, load: Callable[[], T]) -> None:
-        self._database = database
-        self._scope = scope
-        self._load = load
-        self._lock = threading.Lock()
-        self._held: tuple[int, T] | None = None
-
-    def current(self) -> T:
-        """The value at the database's present version."""
-        version = self._database.version(self._scope)
-        held = self._held
-        if held is not None and held[0] == version:
-            return held[1]
-        with self._lock:
-            # The version is read before the load: a write in between makes the value look old, never new.
-            version = self._database.version(self._scope)
-            if self._held is None or self._held[0] != version:
-                self._held = (version, self._load())
-            return self._held[1]
+def parse_url(url: str) -> sa.URL:
+    """The URL of a database that we can use; raises :class:`UnusableDatabase`. Never shows a password."""
+    try:
+        parsed = sa.make_url("postgresql" + url.removeprefix("postgres") if url.startswith("postgres:") else url)
+        backend = parsed.get_backend_name()
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
+        raise UnusableDatabase("the database URL cannot be read; it has the form postgresql://user@host/name") from None
+    if backend not in {"sqlite", "postgresql"} or not parsed.database:
+        raise UnusableDatabase("the database URL must name a PostgreSQL database: postgresql://user@host/name")
+    return parsed
 
 
 def _bump(connection: sa.Connection, scope: str) -> None:
@@ -154,9 +123,11 @@ def _bump(connection: sa.Connection, scope: str) -> None:
         connection.execute(sa.insert(_versions).values(scope=scope, value=1))
 
 
-@contextmanager
-def _no_lock() -> Iterator[None]:
-    yield
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, pool_size=20, max_overflow=40, connect_args={"timeout": 30})
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

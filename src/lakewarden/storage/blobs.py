@@ -71,10 +71,11 @@ class BlobWriter:
 class BlobStore:
     """A directory of blobs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, alone: bool = True) -> None:
         self.root = root
         (root / "incoming").mkdir(mode=0o700, parents=True, exist_ok=True)
-        for leftover in (root / "incoming").iterdir():
+        # Another server on the same directory may be in the middle of an upload.
+        for leftover in (root / "incoming").iterdir() if alone else ():
             leftover.unlink()
 
     def writer(self) -> BlobWriter:

@@ -1,7 +1,11 @@
 """botocore's service models: what AWS's operations and shapes are. Nothing here is generated or committed."""
 
+import gzip
 from functools import cache
+from pathlib import Path
+from typing import Any
 
+import msgspec
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
@@ -63,6 +67,32 @@ def _sensitive(root: Shape | None) -> frozenset[str]:
     return frozenset(found)
 
 
+class _LeanFiles:
+    """botocore's port to its files. Models come without their prose and in plain dicts, which halves their memory."""
+
+    def exists(self, file_path: str) -> bool:
+        """Whether there is such a file, with one of the endings."""
+        return any(Path(file_path + ending).is_file() for ending in (".json", ".json.gz"))
+
+    def load_file(self, file_path: str) -> Any:
+        """The contents of ``file_path`` with the ending that exists, or None."""
+        plain, packed = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
+        if plain.is_file():
+            return _without_prose(msgspec.json.decode(plain.read_bytes()))
+        return _without_prose(msgspec.json.decode(gzip.decompress(packed.read_bytes()))) if packed.is_file() else None
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):
+        # A member may be called "documentation" as well; its value is a shape.
+        return {
+            key: _without_prose(item)
+            for key, item in value.items()
+            if key != "documentation" or not isinstance(item, str)
+        }
+    return [_without_prose(item) for item in value] if isinstance(value, list) else value
+
+
 @cache
 def _loader() -> Loader:
-    return Loader()
+    return Loader(file_loader=_LeanFiles())

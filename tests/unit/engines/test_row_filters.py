@@ -123,6 +123,7 @@ def test_no_filter_at_all_means_no_row(worker: DuckDbEngine, files: tuple[DataFi
         "team = 'a' LIMIT 1",
         "team = 5",
         "team = 'a' -- )",
+        "team = 'a' /* ) */",
         "getenv('PATH') = ''",
     ],
 )
@@ -130,10 +131,7 @@ def test_a_filter_that_cannot_be_enforced_fails_the_query(
     worker: DuckDbEngine, files: tuple[DataFile, ...], expression: str
 ) -> None:
     ran = ask(worker, files, "SELECT id FROM t", expression)
-    if expression == "team = 'a' -- )":
-        assert [row[0] for row in ran.rows] == ["1", "2", "4"]
-    else:
-        assert ran.error == "GENERIC_INTERNAL_ERROR: A row filter of a table cannot be enforced"
+    assert ran.error == "GENERIC_INTERNAL_ERROR: A row filter of a table cannot be enforced"
 
 
 def test_a_users_name_cannot_capture_the_filters(worker: DuckDbEngine, files: tuple[DataFile, ...]) -> None:

@@ -1,54 +1,36 @@
-"""Transactions, versions and snapshots."""
+"""What SQLite must be told, and which URLs are refused. The rest of :class:`Database` is in the conformance suite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from lakewarden.state import Database, Snapshot
+from lakewarden.kernel.errors import ServiceUnavailable
+from lakewarden.state import Database, UnusableDatabase
+from lakewarden.state.database import parse_url
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def test_commits_are_synced_to_disk(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'state.db'}")
-    database.create_schema()
-    yield database
-    database.close()
-
-
-def test_a_version_moves_with_every_write_that_names_its_scope(database: Database) -> None:
-    assert database.version("grants") == 0
-    with database.write("grants"):
-        pass
-    with database.write("users"):
-        pass
-    assert (database.version("grants"), database.version("users")) == (1, 1)
-
-
-def test_a_failed_write_leaves_nothing_behind(database: Database) -> None:
-    with pytest.raises(RuntimeError), database.write("grants"):
-        raise RuntimeError
-    assert database.version("grants") == 0
-
-
-def test_revocation_is_immediate_in_a_snapshot(database: Database, tmp_path: Path) -> None:
-    loads: list[int] = []
-
-    def load() -> int:
-        loads.append(1)
-        return len(loads)
-
-    snapshot = Snapshot(database, "grants", load)
-    assert (snapshot.current(), snapshot.current()) == (1, 1)
-    other_replica = Database(f"sqlite:///{tmp_path / 'state.db'}")
-    with other_replica.write("grants"):
-        pass
-    other_replica.close()
-    assert snapshot.current() == 2
-
-
-def test_commits_are_synced_to_disk(database: Database) -> None:
     with database.read() as connection:
         assert connection.execute(sa.text("PRAGMA synchronous")).scalar_one() == 2
         assert connection.execute(sa.text("PRAGMA journal_mode")).scalar_one() == "wal"
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://u@h/d", "postgresql://u:secret@h", "postgresql://u:secret@h:port/d", "redis://"]
+)
+def test_other_urls_are_refused_without_showing_a_password(url: str) -> None:
+    with pytest.raises(UnusableDatabase) as told:
+        parse_url(url)
+    assert "secret" not in str(told.value)
+
+
+def test_a_directory_in_the_databases_place_is_unavailable(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}")
+    with pytest.raises(ServiceUnavailable), database.read() as connection:
+        connection.execute(sa.text("SELECT 1"))
+    with pytest.raises(ServiceUnavailable):
+        database.version("grants")
+    database.close()

@@ -43,8 +43,9 @@ class WorkerLost(Exception):
 class DuckDbEngine:
     """Implements :class:`lakewarden.query.ports.Engine`."""
 
-    def __init__(self, objects: Path, spill: Path, limits: Limits) -> None:
+    def __init__(self, objects: Path, spill: Path, limits: Limits, own: tuple[Path, ...] = ()) -> None:
         self._objects = objects
+        self._own = tuple(map(str, own))
         self._spill = spill
         self._limits = limits
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -114,7 +115,9 @@ class DuckDbEngine:
 
     def _start(self) -> "_Worker":
         spill = Path(tempfile.mkdtemp(dir=self._spill))
-        return _Worker(Settings(self._limits.memory_bytes, self._limits.threads, str(spill), str(self._objects)), spill)
+        limits = self._limits
+        settings = Settings(limits.memory_bytes, limits.threads, str(spill), str(self._objects), self._own)
+        return _Worker(settings, spill)
 
 
 class _Worker:

@@ -32,9 +32,13 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """A worker's limits: bytes of memory, threads, its own temporary directory, and where objects lie."""
+    """A worker's limits: bytes of memory, threads, its own temporary directory, and where objects lie.
+
+    ``own`` are directories of the server's own tables.
+    """
 
     memory_bytes: int
     threads: int
     spill: str
     objects: str
+    own: tuple[str, ...] = ()

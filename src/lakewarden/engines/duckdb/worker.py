@@ -38,7 +38,7 @@ def main() -> None:
     settings = msgspec.msgpack.decode(_message(source), type=Settings)
     confine.limit_resources(settings.memory_bytes)
     _warm_up(settings)
-    confined = confine.confine([settings.objects, *_SYSTEM_READS], [settings.spill]) and seccomp.forbid()
+    confined = confine.confine([settings.objects, *settings.own, *_SYSTEM_READS], [settings.spill]) and seccomp.forbid()
     _send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
     while True:
         connection = _ready(settings)

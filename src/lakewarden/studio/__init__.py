@@ -1,0 +1,1 @@
+"""SageMaker Studio: domains, user profiles, spaces, and one walled JupyterLab a space."""

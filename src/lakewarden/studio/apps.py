@@ -1,0 +1,414 @@
+"""Apps: what CreateApp and DeleteApp record, and what becomes of it. A process runs for each app that lives."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+
+from lakewarden.kernel.call import Call, Principal, PrincipalType
+from lakewarden.kernel.clock import Clock
+from lakewarden.kernel.errors import AwsError, ValidationError
+from lakewarden.state.presence import Presence
+from lakewarden.studio import names
+from lakewarden.studio.door import Asgi, Door, open_door
+from lakewarden.studio.errors import (
+    CannotStart,
+    PageRefused,
+    ResourceInUse,
+    ResourceLimitExceeded,
+    ResourceNotFound,
+    TrustRefused,
+)
+from lakewarden.studio.forward import ask
+from lakewarden.studio.model import (
+    DELETED,
+    DELETING,
+    FAILED,
+    IN_SERVICE,
+    JUPYTERLAB,
+    PENDING,
+    PRIVATE,
+    App,
+    Domain,
+    Space,
+    UserProfile,
+)
+from lakewarden.studio.ports import ExecutionRoles, Launch, Notebook, Spawner, Trail, Wearer, Worn
+from lakewarden.studio.service import StudioService, require
+from lakewarden.studio.store import StudioStore
+
+PROOF = "X-Lakewarden-Proof"
+T = TypeVar("T")
+_MOST_RUNNING = 100
+_READY_SECONDS = 60.0
+_REMEMBERED = timedelta(hours=24)
+_IDLE_CHECK_SECONDS = 60.0
+_IDLE_MINUTES = 120
+_log = structlog.get_logger("lakewarden.studio")
+_SERVICE = Principal(PrincipalType.SERVICE, "", "", "sagemaker.amazonaws.com", "sagemaker.amazonaws.com")
+
+
+@dataclass(slots=True)
+class Live:
+    """An app whose process runs. ``base`` is its URL path, ``proof`` the header that its JupyterLab knows us by."""
+
+    app: App
+    profile: str
+    base: str
+    proof: str
+    notebook: Notebook
+    principal: Principal
+    active: datetime
+    door: asyncio.Server | None = None
+    ready: bool = False
+    stopping: bool = False
+    sockets: set[asyncio.Task[Any]] = field(default_factory=set)
+
+
+class Apps:
+    """The apps of one account. ``attach`` must be called on the event loop before any app can start.
+
+    ``homes`` is the directory of the spaces' home directories.
+    """
+
+    def __init__(
+        self,
+        store: StudioStore,
+        service: StudioService,
+        roles: ExecutionRoles,
+        spawner: Spawner,
+        trail: Trail,
+        presence: Presence,
+        homes: Path,
+        region: str,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._service = service
+        self._roles = roles
+        self._spawner = spawner
+        self._trail = trail
+        self._presence = presence
+        self._homes = homes
+        self._region = region
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._endpoint: Asgi | None = None
+        self._live: dict[tuple[str, str], Live] = {}
+        self._starting: dict[str, asyncio.Task[Any]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._lost: list[App] = []
+
+    def recover(self) -> None:
+        """After a restart: no process outlives the server, so what was running has stopped; that is recorded."""
+        alive = self._presence.alive()
+        with self._store.write() as records:
+            for app in records.all(App):
+                if app.lives and app.server not in alive:
+                    reason = "The server was restarted."
+                    stopped = msgspec.structs.replace(app, status=DELETED, failure=reason, modified=self._now())
+                    records.put(stopped)
+                    self._lost.append(stopped)
+
+    async def attach(self, endpoint: Asgi) -> None:
+        """Take up work on the running event loop; ``endpoint`` is what notebooks reach through their door."""
+        self._loop = asyncio.get_running_loop()
+        self._endpoint = endpoint
+        for app in self._lost:
+            await self._event(_SERVICE, "AppStopped", app, "", app.failure)
+        self._lost.clear()
+        self._keep(self._watch_idle())
+
+    async def close(self) -> None:
+        """Stop every app, with nothing left behind."""
+        for task in [*self._starting.values(), *self._tasks]:
+            task.cancel()
+        for live in list(self._live.values()):
+            await self._stop(live, "The server was stopped.")
+
+    # API, called from handler threads
+
+    def create(self, call: Call) -> App:
+        """CreateApp: recorded as Pending; the process starts on the event loop."""
+        params = call.params
+        name = names.name(params["AppName"], "appName")
+        if params["AppType"] != JUPYTERLAB:
+            raise ValidationError(f"Lakewarden runs JupyterLab apps, not {params['AppType']}.")
+        if not params.get("SpaceName") or params.get("UserProfileName"):
+            raise ValidationError("JupyterLab apps run in a space: give SpaceName, and no UserProfileName.")
+        refusal = self._spawner.refusal()
+        if refusal:
+            raise ValidationError(f"This server does not start apps: {refusal}")
+        now = self._now()
+        with self._store.write() as records:
+            space = require(records, Space, params["DomainId"], params["SpaceName"])
+            if space.sharing != PRIVATE or not space.owner:
+                raise ValidationError(
+                    "Lakewarden does not run apps in shared spaces: their audit trail could not name one person."
+                )
+            require(records, UserProfile, space.domain, space.owner)
+            if records.app_on(space) is not None:
+                raise ResourceInUse(f"An app is running in the space {space.name} already.")
+            if sum(app.lives for app in records.all(App)) >= _MOST_RUNNING:
+                raise ResourceLimitExceeded(f"At most {_MOST_RUNNING} apps can run at a time.")
+            app = App(
+                domain=space.domain, name=name, id=secrets.token_hex(16), created=now, modified=now, status=PENDING,
+                space=space.name, resource_spec=params.get("ResourceSpec") or {},
+                tags=names.tags_of(params.get("Tags")), active=now,
+                server=self._presence.server,
+            )  # fmt: skip
+            records.put(app)
+        self._on_loop(self._begin, app)
+        return app
+
+    def delete(self, domain: str, space: str, name: str) -> App:
+        """DeleteApp: recorded as Deleting; the process is ended on the event loop."""
+        with self._store.write() as records:
+            app = require(records, App, domain, f"{space}/{JUPYTERLAB}/{name}")
+            if app.status in {DELETED, DELETING}:
+                raise ResourceNotFound(f"App {name} is deleted or being deleted.")
+            if app.lives and app.server != self._presence.server:
+                raise ResourceInUse(f"App {name} runs on another server of this lake and must be deleted there.")
+            app = msgspec.structs.replace(app, status=DELETING, modified=self._now())
+            records.put(app)
+        self._on_loop(self._end, app)
+        return app
+
+    def listed(self, domain: str | None) -> list[App]:
+        """Apps, with those that were deleted within a day."""
+        oldest = (self._clock() - _REMEMBERED).isoformat()
+        return [app for app in self._service.all(App, domain) if app.status != DELETED or app.modified > oldest]
+
+    def active(self, app: App) -> str:
+        """When a person last did something in the app."""
+        live = self._live.get((app.domain, app.space))
+        return live.active.isoformat() if live is not None and live.app.id == app.id else app.active
+
+    def forget_home(self, space: Space) -> None:
+        """Delete the home directory of a space that is gone."""
+        self._spawner.remove(self._home(space))
+
+    # For the pages, on the event loop
+
+    def running(self, domain: str, space: str) -> Live | None:
+        """The app on a space, when it is in service."""
+        live = self._live.get((domain, space))
+        return live if live is not None and live.ready and not live.stopping else None
+
+    async def ready(self, app: App) -> Live:
+        """Wait until a Pending app is in service; raises :class:`PageRefused` with the reason when it fails."""
+        if app.server != self._presence.server:
+            raise PageRefused(503, "JupyterLab runs on another server of this lake.")
+        task = self._starting.get(app.id)
+        if task is not None:
+            await asyncio.wait({task})
+        live = self.running(app.domain, app.space)
+        if live is None:
+            stored = await self._off_loop(self._service.find, App, app.domain, app.key)
+            raise PageRefused(503, f"JupyterLab did not start: {stored.failure if stored else 'it was deleted.'}")
+        return live
+
+    async def person(self, domain: str, profile: str) -> Principal:
+        """The principal that a person's browser acts as: her execution role's session. Raises TrustRefused."""
+        return (await self._wear(domain, profile)).principal
+
+    # The life of a process
+
+    def _begin(self, app: App) -> None:
+        task = self._keep(self._start(app))
+        self._starting[app.id] = task
+        task.add_done_callback(lambda _: self._starting.pop(app.id, None))
+
+    def _end(self, app: App) -> None:
+        starting = self._starting.get(app.id)
+        if starting is not None:
+            starting.cancel()
+        live = self._live.get((app.domain, app.space))
+        if live is not None and live.app.id == app.id:
+            self._keep(self._stop(live, "DeleteApp"))
+        else:
+            self._keep(self._gone(app))
+
+    async def _gone(self, app: App) -> None:
+        await self._off_loop(self._mark, app, DELETED, "")
+
+    async def _start(self, app: App) -> None:
+        profile = ""
+        try:
+            space = await self._off_loop(self._service.get, Space, app.domain, app.space)
+            profile = space.owner
+            worn = await self._wear(app.domain, profile)
+            live = await self._launch(app, space, worn)
+            await self._await_ready(live)
+            live.ready = await self._off_loop(self._mark, app, IN_SERVICE, "")
+            if not live.ready:
+                raise CannotStart("it was deleted meanwhile")
+            await self._event(live.principal, "AppInService", app, profile, "")
+        except asyncio.CancelledError:
+            await self._abandon(app)
+            raise
+        except (TrustRefused, CannotStart, AwsError, OSError) as error:
+            await self._abandon(app)
+            await self._off_loop(self._mark, app, FAILED, str(error))
+            await self._event(_SERVICE, "AppFailed", app, profile, str(error))
+
+    async def _abandon(self, app: App) -> None:
+        live = self._live.pop((app.domain, app.space), None)
+        if live is not None:
+            live.stopping = True
+            await self._shut(live)
+
+    async def _launch(self, app: App, space: Space, worn: Worn) -> Live:
+        if self._endpoint is None:
+            raise CannotStart("the server is not ready")
+        token, proof = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        base = f"/_studio/{app.domain}/{space.owner}/{space.name}/"
+        notebook = await self._spawner.start(
+            Launch(app.id, space.id, space.owner, base, self._home(space), self._region, proof, token)
+        )
+        live = Live(app, space.owner, base, proof, notebook, worn.principal, self._clock())
+        self._live[app.domain, app.space] = live
+        self._keep(self._await_end(live))
+        role = worn.principal.grantee_arn
+        live.door = await open_door(
+            notebook.endpoint, Door(self._endpoint, token, lambda: self._wear(app.domain, space.owner, role))
+        )
+        return live
+
+    async def _await_ready(self, live: Live) -> None:
+        deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+        while not live.stopping:
+            with contextlib.suppress(OSError):
+                status, _ = await ask(live.notebook, f"{live.base}api/status", {PROOF: live.proof, "Host": "studio"})
+                if status == 200:
+                    return
+            if asyncio.get_running_loop().time() > deadline:
+                raise CannotStart(f"JupyterLab did not answer within {_READY_SECONDS:.0f} s")
+            await asyncio.sleep(0.05)
+        raise CannotStart("JupyterLab ended before it answered")
+
+    async def _await_end(self, live: Live) -> None:
+        reason = await live.notebook.ended()
+        if live.stopping:
+            return
+        live.stopping = True
+        self._live.pop((live.app.domain, live.app.space), None)
+        await self._shut(live)
+        if live.ready:  # else whoever waits for its start tells
+            await self._off_loop(self._mark, live.app, FAILED, reason)
+            await self._event(live.principal, "AppFailed", live.app, live.profile, reason)
+
+    async def _stop(self, live: Live, reason: str) -> None:
+        if live.stopping:
+            return
+        live.stopping = True
+        self._live.pop((live.app.domain, live.app.space), None)
+        await self._shut(live)
+        await self._off_loop(self._mark, live.app, DELETED, "" if reason == "DeleteApp" else reason)
+        await self._event(live.principal, "AppStopped", live.app, live.profile, reason)
+
+    async def _shut(self, live: Live) -> None:
+        for task in live.sockets:
+            task.cancel()
+        if live.door is not None:
+            live.door.close()
+        await live.notebook.stop()
+
+    async def _watch_idle(self) -> None:
+        while True:
+            await asyncio.sleep(_IDLE_CHECK_SECONDS)
+            for live in list(self._live.values()):
+                try:
+                    if await self.is_idle(live):
+                        await self._stop(live, "The app was idle.")
+                except (AwsError, OSError, ValueError) as error:
+                    _log.warning("idle check failed", app=live.app.id, error=str(error))
+
+    async def is_idle(self, live: Live) -> bool:
+        """Whether nobody has used an app for as long as its settings allow, and no kernel is at work in it."""
+        minutes = await self._off_loop(self._idle_minutes, live)
+        if minutes is None or self._clock() - live.active < timedelta(minutes=minutes):
+            return False
+        _, body = await ask(live.notebook, f"{live.base}api/kernels", {PROOF: live.proof, "Host": "studio"})
+        kernels = msgspec.json.decode(body, type=list[dict[str, Any]])
+        return not any(kernel.get("execution_state") == "busy" for kernel in kernels)
+
+    def _idle_minutes(self, live: Live) -> int | None:
+        """AppLifecycleManagement of the space, the profile or the domain, the nearest that speaks; None for never."""
+        domain = self._service.find(Domain, live.app.domain)
+        profile = self._service.find(UserProfile, live.app.domain, live.profile)
+        space = self._service.find(Space, live.app.domain, live.app.space)
+        if domain is None or profile is None or space is None:
+            return 0
+        for settings in (space.settings, profile.settings, domain.user_settings):
+            managed = (settings.get("JupyterLabAppSettings") or {}).get("AppLifecycleManagement") or {}
+            idle = managed.get("IdleSettings") or {}
+            if idle.get("LifecycleManagement") == "DISABLED":
+                return None
+            if idle.get("IdleTimeoutInMinutes"):
+                return int(idle["IdleTimeoutInMinutes"])
+        return _IDLE_MINUTES
+
+    async def _wear(self, domain: str, profile: str, role: str = "") -> Worn:
+        return await self._roles.wear(await self._off_loop(self._wearer, domain, profile, role))
+
+    def _wearer(self, domain: str, profile: str, role: str) -> Wearer:
+        found = self._service.find(Domain, domain)
+        owner = self._service.find(UserProfile, domain, profile)
+        if found is None or owner is None:
+            raise TrustRefused("The user profile does not exist any more.")
+        wearer = self._service.wearer(found, owner)
+        # A running app keeps the role that it was started with, as at AWS; a new role is worn from the next start on.
+        return Wearer(role, wearer.domain, wearer.profile, wearer.identity) if role else wearer
+
+    def _mark(self, app: App, status: str, failure: str) -> bool:
+        """Record a new status, unless the app was replaced or is being deleted; answers whether it was recorded."""
+        with self._store.write() as records:
+            stored = records.get(App, app.domain, app.key)
+            if stored is None or stored.id != app.id:
+                return False
+            if stored.status == DELETING and status != DELETED:
+                return False
+            records.put(
+                msgspec.structs.replace(
+                    stored, status=status, failure=failure, modified=self._now(), active=self.active(stored)
+                )
+            )
+            return True
+
+    async def _event(self, principal: Principal, name: str, app: App, profile: str, reason: str) -> None:
+        details = {"domainId": app.domain, "userProfileName": profile, "spaceName": app.space, "appId": app.id}
+        details |= {"reason": reason} if reason else {}
+        try:
+            await self._trail.event(principal, name, details)
+        except AwsError as error:
+            # The API call that asked for it is in the log already; only this later event is lost.
+            _log.error("an event of an app could not be recorded", event_name=name, error=error.message)
+
+    def _home(self, space: Space) -> Path:
+        """Named by the space's id: a space made later under the same name finds nothing of the first."""
+        return self._homes / space.id
+
+    def _on_loop(self, do: Any, app: App) -> None:
+        if self._loop is None:
+            raise CannotStart("the server is not ready")
+        self._loop.call_soon_threadsafe(do, app)
+
+    async def _off_loop(self, do: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(None, do, *arguments)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[Any]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _now(self) -> str:
+        return self._clock().isoformat()

@@ -1,0 +1,45 @@
+"""The process table, as far as it concerns notebooks: who descends from whom, and how much memory each holds."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """``memory`` is the resident set in bytes, ``started`` the kernel's start tick: with the id it names one process."""
+
+    pid: int
+    parent: int
+    memory: int
+    started: int
+
+
+def table() -> Mapping[int, Process]:
+    """Every process that runs now."""
+    found: dict[int, Process] = {}
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit():
+            continue
+        try:
+            text = (place / "stat").read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        fields = text[text.rindex(")") + 2 :].split()
+        pid = int(place.name)
+        found[pid] = Process(pid, int(fields[1]), int(fields[21]) * _PAGE, int(fields[19]))
+    return found
+
+
+def descendants(root: int, processes: Mapping[int, Process]) -> Sequence[Process]:
+    """``root`` and all that came from it, parents before children."""
+    children: dict[int, list[Process]] = {}
+    for one in processes.values():
+        children.setdefault(one.parent, []).append(one)
+    found = [processes[root]] if root in processes else []
+    for one in found:
+        found += children.get(one.pid, ())
+    return found
