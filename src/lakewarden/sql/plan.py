@@ -16,7 +16,7 @@ from lakewarden.sql.model import EnginePlan, PlannedScan, Select, TableRef
 from lakewarden.sql.parse import is_cte, table_ref
 from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
-from lakewarden.sql.resolve import columns_read, not_found
+from lakewarden.sql.resolve import bind_having, columns_read, not_found
 from lakewarden.sql.transforms import translate
 from lakewarden.sql.types import annotate
 
@@ -122,6 +122,7 @@ def _qualified(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]], te
             quote_identifiers=True,
             expand_alias_refs=False,
         )
+        bind_having(qualified, schema)
         qualified = annotate(qualified, schema)
     except SqlglotError as error:
         raise _unresolved(error, tree, text) from error

@@ -9,6 +9,29 @@ from lakewarden.sql.errors import ColumnNotFound
 from lakewarden.sql.positions import at
 
 
+def bind_having(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]]) -> None:
+    """Qualify the bare columns of HAVING, which sqlglot leaves alone because elsewhere they may be outputs' names.
+
+    What is in no source, or in two, stays bare, and :func:`columns_read` refuses it.
+    """
+    for scope in traverse_scope(tree):
+        having = scope.expression.args.get("having") if isinstance(scope.expression, exp.Select) else None
+        if having is None:
+            continue
+        for column in list(having.find_all(exp.Column)):
+            if column.table or is_local(column) or column.find_ancestor(exp.Select) is not scope.expression:
+                continue
+            owners = [name for name, source in scope.selected_sources.items() if _gives(source[1], column.name, schema)]
+            if len(owners) == 1:
+                column.set("table", exp.to_identifier(owners[0], quoted=True))
+
+
+def _gives(source: exp.Expression | Scope, name: str, schema: Mapping[str, Mapping[str, str]]) -> bool:
+    if isinstance(source, exp.Table):
+        return name in schema.get(source.name, {})
+    return isinstance(source, Scope) and _has_output(source, name)
+
+
 def columns_read(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], text: str) -> Mapping[str, set[str]]:
     """The columns that are read of each relation; raises :class:`ColumnNotFound` for the first that is not there."""
     read: dict[str, set[str]] = {}
