@@ -22,7 +22,7 @@ from lakewarden.sql.normalize import normalize
 from lakewarden.sql.resolve import is_local
 from lakewarden.sql.total import is_total
 from lakewarden.sql.transforms import translate
-from lakewarden.sql.types import D, annotate, kind
+from lakewarden.sql.types import D, annotate, catalog, kind
 
 _TRINO = sqlglot.Dialect.get_or_raise("trino")
 _RELATION = "filtered"
@@ -78,8 +78,9 @@ def _compiled(expression: str, schema: Schema) -> Predicate:
         identifier.set("this", identifier.name.lower())
         identifier.set("quoted", True)
     types = {name: duckdb_type(kind) for name, kind in schema}
-    qualify(tree, schema={_RELATION: types}, dialect="trino", validate_qualify_columns=False, identify=True)
-    annotate(tree, {_RELATION: types})
+    known = catalog({_RELATION: types})
+    qualify(tree, schema=known, dialect="trino", validate_qualify_columns=False, identify=True)
+    annotate(tree, known)
     comparisons.check(tree, text)
     condition = translate(tree).args["where"].this
     if kind(condition) is not D.BOOLEAN:

@@ -18,7 +18,7 @@ from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
 from lakewarden.sql.resolve import bind_having, columns_read, not_found
 from lakewarden.sql.transforms import translate
-from lakewarden.sql.types import annotate
+from lakewarden.sql.types import annotate, catalog
 
 _UNKNOWN = re.compile(r"(?:Unknown column: |Column ')\"?([^\"'\s]+)")
 Tables = Mapping[tuple[str, str], GovernedTable]
@@ -112,10 +112,11 @@ def _replace_tables(tree: exp.Expression, relations: Mapping[tuple[str, str], st
 
 def _qualified(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]], text: str) -> exp.Query:
     _name_outputs(tree)
+    known = catalog(schema)
     try:
         qualified = qualify(
             tree,
-            schema={name: dict(columns) for name, columns in schema.items()},
+            schema=known,
             dialect="trino",
             validate_qualify_columns=False,
             identify=True,
@@ -123,7 +124,7 @@ def _qualified(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]], te
             expand_alias_refs=False,
         )
         bind_having(qualified, schema)
-        qualified = annotate(qualified, schema)
+        qualified = annotate(qualified, known)
     except SqlglotError as error:
         raise _unresolved(error, tree, text) from error
     except RecursionError as error:

@@ -73,11 +73,10 @@ def _source(scope: Scope, name: str) -> exp.Expression | Scope | None:
 
 def _has_output(source: Scope, name: str) -> bool:
     """Whether a derived table, CTE or UNNEST gives a column of that name."""
-    if isinstance(source.expression, exp.Unnest):
+    if isinstance(source.expression, exp.Unnest | exp.Values):
         offset = source.expression.args.get("offset")
-        return name in source.expression.alias_column_names or (
-            isinstance(offset, exp.Identifier) and name == offset.name
-        )
+        named = isinstance(offset, exp.Identifier) and name == offset.name
+        return named or name in source.expression.alias_column_names
     if not isinstance(source.expression, exp.Query):
         return True
     return name in (source.outer_columns or source.expression.named_selects)

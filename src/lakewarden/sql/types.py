@@ -10,6 +10,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.schema import MappingSchema
 
 from lakewarden.sql.calls import name_of
 from lakewarden.sql.functions import FUNCTIONS
@@ -273,11 +274,17 @@ _METADATA = {
 }
 
 
-def annotate(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]]) -> exp.Expression:
-    """Give every node of a qualified tree its Trino type. ``schema``'s types are DuckDB's."""
-    return annotate_types(
-        tree,
-        schema={name: dict(columns) for name, columns in schema.items()},
-        expression_metadata=_METADATA,
-        dialect="duckdb",
-    )
+def catalog(schema: Mapping[str, Mapping[str, str]]) -> MappingSchema:
+    """The columns of relations, names as they are, types DuckDB's: for qualifying and annotating alike."""
+    types = {name: {column: _engine_type(kind) for column, kind in columns.items()} for name, columns in schema.items()}
+    return MappingSchema(types, dialect="duckdb", normalize=False)
+
+
+@lru_cache(maxsize=4096)
+def _engine_type(text: str) -> exp.DataType:
+    return exp.DataType.build(text, dialect="duckdb")
+
+
+def annotate(tree: exp.Expression, schema: MappingSchema) -> exp.Expression:
+    """Give every node of a qualified tree its Trino type."""
+    return annotate_types(tree, schema=schema, expression_metadata=_METADATA, dialect="duckdb")

@@ -71,7 +71,9 @@ def _same(cell: str | None, value: object) -> None:
 def test_with_row_filters_the_same_as_with_the_predicates_by_hand(worker: DuckDbEngine, lake: Lake) -> None:
     of, files = lake["lineitem"]
     names = [column.name for column in of.table.columns if column.name != "l_shipmode"]
-    only = governed(of.table, names, RowFilter(all_rows=False, expressions=("l_shipmode = 'AIR'", "l_shipmode = 'RAIL'")))
+    only = governed(
+        of.table, names, RowFilter(all_rows=False, expressions=("l_shipmode = 'AIR'", "l_shipmode = 'RAIL'"))
+    )
     ours = run(worker, "SELECT count(*), sum(l_quantity), max(l_comment) FROM lineitem", {"lineitem": (only, files)})
     plain = duckdb.connect()
     (row,) = plain.execute(
