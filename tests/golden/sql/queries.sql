@@ -92,5 +92,5 @@ SELECT CASE WHEN n > 1 THEN 'big' ELSE 'small' END AS size, count(*) FROM (VALUE
 SELECT sum(n) FROM (VALUES 1, 2) t(n) WHERE n / 0 = 1; -- DIVISION_BY_ZERO: Division by zero
 SELECT g FROM (VALUES ('a', 1), ('b', 5)) t(g, n) GROUP BY g HAVING sum(n) > 2; -- ["b"]
 SELECT g FROM (VALUES ('a', 1), ('b', 5)) t(g, n) GROUP BY g HAVING max(t.n) < 2 AND g = 'a'; -- ["a"]
-SELECT g FROM (VALUES ('a', 1)) t(g, n) GROUP BY g HAVING sum(zz) > 2; -- COLUMN_NOT_FOUND: line 1:66: Column 'zz' cannot be resolved or requester is not authorized to access requested resources
+SELECT g FROM (VALUES ('a', 1)) t(g, n) GROUP BY g HAVING sum(zz) > 2; -- COLUMN_NOT_FOUND: line 1:63: Column 'zz' cannot be resolved or requester is not authorized to access requested resources
 SELECT g, sum(n) FROM (VALUES ('a', 1), ('b', 5)) t(g, n) GROUP BY g ORDER BY sum(n) DESC; -- ["b", "5"] ["a", "1"]
