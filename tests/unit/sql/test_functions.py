@@ -13,7 +13,9 @@ _DOCS = Path(__file__).parents[3] / "docs" / "sql.md"
 
 def _documented() -> dict[str, str]:
     rows = [line.split("|") for line in _DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
-    return {row[1].strip().strip("`"): row[2].strip() for row in rows if row[2].strip() in {"mapped", "emulated", "refused"}}
+    return {
+        row[1].strip().strip("`"): row[2].strip() for row in rows if row[2].strip() in {"mapped", "emulated", "refused"}
+    }
 
 
 def test_no_function_is_both_known_and_refused() -> None:
