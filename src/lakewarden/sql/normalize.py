@@ -23,6 +23,8 @@ def normalize(tree: exp.Expression) -> exp.Expression:
         _named(values)
     for table in list(tree.find_all(exp.Table)):
         _sequence(table)
+    for unnest in tree.find_all(exp.Unnest):
+        _name_columns(unnest)
     for limit in list(tree.find_all(exp.Limit)):
         if isinstance(limit.expression, exp.Var) and limit.expression.name.upper() == "ALL":
             limit.pop()
@@ -59,6 +61,15 @@ def _named(values: exp.Values) -> exp.Values:
         width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
         alias.set("columns", [exp.to_identifier(f"_col{place}", quoted=True) for place in range(width)])
     return values
+
+
+def _name_columns(unnest: exp.Unnest) -> None:
+    """UNNEST without names of its own has the columns _col0, _col1, ...; arrays of rows and maps must be named."""
+    alias = unnest.args.get("alias") or exp.TableAlias(this=exp.to_identifier("_unnest", quoted=True))
+    if not alias.args.get("columns") and not unnest.args.get("offset"):
+        names = [exp.to_identifier(f"_col{place}", quoted=True) for place in range(len(unnest.expressions))]
+        alias.set("columns", names)
+        unnest.set("alias", alias)
 
 
 def _sequence(table: exp.Table) -> None:

@@ -92,6 +92,8 @@ def common(nodes: list[exp.Expression]) -> exp.DataType:
 def _arithmetic(node: exp.Binary) -> exp.DataType:
     left, right = node.left, node.right
     kinds = {kind(left), kind(right)}
+    if D.INTERVAL in kinds and isinstance(node, exp.Mul | exp.Div):
+        return exp.DataType(this=D.INTERVAL)
     if D.INTERVAL in kinds or kinds & {D.DATE, *STAMPS, *ZONED}:
         others = [one for one in (left, right) if kind(one) is not D.INTERVAL and not isinstance(one, exp.Interval)]
         return (others[0].type or UNKNOWN) if len(others) == 1 and kind(others[0]) is not D.UNKNOWN else UNKNOWN

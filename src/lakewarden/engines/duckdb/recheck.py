@@ -21,7 +21,7 @@ _LARGEST = 20_000
 _FROM = frozenset({"BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY"})
 _TABLE_FUNCTIONS = frozenset({"unnest"})
 _BUILT_IN = """
-    + - * / // % ** || & | ^ ~ << >> ~~ !~~ like_escape not_like_escape error_free
+    + - * / // % ** || & | ^ ~ << >> ~~ !~~ like_escape not_like_escape
     abs ceil floor round trunc sign greatest least pow sum avg count min max list count_if count_star bit_and bit_or bit_xor
     approx_count_distinct approx_quantile string_agg histogram any_value array_agg random now try coalesce nullif
     substring left length octet_length lpad rpad ltrim rtrim trim replace reverse concat concat_ws upper lower strpos chr
