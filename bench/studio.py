@@ -43,12 +43,15 @@ def run() -> list[tuple[str, float, str]]:
             ("proxy overhead a request", (through - direct) * 1000, "ms"),
         ]
         lab.opened(LIMITED)
+        started = time.perf_counter()
         with _bare_servers(2) as peers:
+            bare_start = (time.perf_counter() - started) / len(peers)
             time.sleep(5)
             apps = [child for child in table().values() if child.parent == server.pid and b"bwrap" in _line(child.pid)]
             ours = sum(_memory(app.pid) for app in apps) / len(apps)
             theirs = sum(_memory(pid) for pid in peers) / len(peers)
         rows += [
+            ("bare JupyterLab, from its command to its socket", bare_start, "s"),
             ("memory of an idle app, wall included (PSS)", ours / 1024**2, "MiB"),
             ("memory of a bare JupyterLab server (PSS)", theirs / 1024**2, "MiB"),
             ("ratio", ours / theirs, "x"),

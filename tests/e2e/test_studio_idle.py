@@ -1,18 +1,23 @@
 """When an app is idle: a real JupyterLab, and a clock that the test turns."""
 
 import asyncio
+import contextlib
+import functools
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from lakewarden.kernel.call import Principal
 from lakewarden.state.presence import Alone
-from lakewarden.studio.apps import PROOF, Apps, Live
+from lakewarden.studio.apps import Apps
 from lakewarden.studio.door import Receive, Scope, Send
 from lakewarden.studio.forward import exchange
+from lakewarden.studio.live import PROOF, Live
 from lakewarden.studio.local import LocalSpawner
 from lakewarden.studio.model import DELETED, FAILED, IN_SERVICE, App, Space
 from lakewarden.studio.ports import Limits, Wearer, Worn
@@ -88,6 +93,15 @@ async def _idle(tmp_path: Path) -> None:
     _settings(service, space, {"LifecycleManagement": "ENABLED", "IdleTimeoutInMinutes": 60})
     assert await apps.is_idle(live)
     await _post(live, f"api/kernels/{kernel}/restart", b"")
+    # What the notebook's user may put in JupyterLab's place neither holds the server up nor fills its memory.
+    place = next((tmp_path / "studio").rglob("jupyter.sock"))
+    for answer, error in ((b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 2**21, "too long"), (b"nonsense\r\n\r\n", "not HTTP")):
+        place.unlink()
+        liar = await asyncio.start_unix_server(functools.partial(_lie, answer), path=_short(place))
+        with pytest.raises(OSError, match=error):
+            await live.ask("api/kernels")
+        assert await apps.is_idle(live)
+        liar.close()
     home = tmp_path / "homes" / space.id
     assert (home / "samples" / "lake-tour.ipynb").exists()
     await apps.close()
@@ -99,6 +113,19 @@ async def _idle(tmp_path: Path) -> None:
     apps.forget_home(space)
     assert not home.exists()
     made.close()
+
+
+async def _lie(answer: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        writer.write(answer)
+        await writer.drain()
+    writer.close()
+
+
+def _short(place: Path) -> str:
+    """A name of a socket that fits into an address."""
+    return f"/proc/self/fd/{os.open(place.parent, os.O_PATH)}/{place.name}"
 
 
 def _create(apps: Apps, domain: str) -> App:

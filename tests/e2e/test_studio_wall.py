@@ -194,6 +194,30 @@ def test_the_door_leads_to_the_aws_endpoint_and_to_no_page(lab: Lab, attacker: K
     assert set(escape(attacker, code.format(f"{lab.domain}/{FULL}/")).split()) == {"404"}
 
 
+def test_a_notebook_cannot_say_where_its_calls_come_from(lab: Lab, attacker: Kernel) -> None:
+    iam, role = lab.lake.client("admin", "iam"), f"SageMakerStudioExecutionRole_{LIMITED}"
+    statement = {
+        "Effect": "Deny", "Action": "glue:GetDatabases", "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "true"}},
+    }  # fmt: skip
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role, PolicyName="Tls", PolicyDocument=document)
+    code = """
+        import boto3
+        def forge(request, **_):
+            request.headers["X-Forwarded-Proto"] = "https"
+            request.headers["X-Forwarded-For"] = "203.0.113.7"
+        glue = boto3.client("glue")
+        glue.meta.events.register("before-send", forge)
+        print(glue.get_databases()["ResponseMetadata"]["HTTPStatusCode"])
+    """
+    try:
+        assert escape(attacker, code) == "200"
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="Tls")
+    assert "203.0.113.7" not in json.dumps(lab.events("GetDatabases"))
+
+
 def test_a_link_in_place_of_the_socket_is_not_followed(lab: Lab, tmp_path: Path) -> None:
     """What the server connects to lies in a directory that the notebook may write."""
     browser = lab.opened(FULL)

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +13,7 @@ import structlog
 
 from lakewarden.kernel.call import Call, Principal, PrincipalType
 from lakewarden.kernel.clock import Clock
-from lakewarden.kernel.errors import AwsError, ValidationError
+from lakewarden.kernel.errors import AwsError, ServiceUnavailable, ValidationError
 from lakewarden.state.presence import Presence
 from lakewarden.studio import names
 from lakewarden.studio.door import Asgi, Door, open_door
@@ -26,7 +25,7 @@ from lakewarden.studio.errors import (
     ResourceNotFound,
     TrustRefused,
 )
-from lakewarden.studio.forward import ask
+from lakewarden.studio.live import Live, idle_minutes, works
 from lakewarden.studio.model import (
     DELETED,
     DELETING,
@@ -40,36 +39,17 @@ from lakewarden.studio.model import (
     Space,
     UserProfile,
 )
-from lakewarden.studio.ports import ExecutionRoles, Launch, Notebook, Spawner, Trail, Wearer, Worn
+from lakewarden.studio.ports import ExecutionRoles, Launch, Spawner, Trail, Wearer, Worn
 from lakewarden.studio.service import StudioService, require
 from lakewarden.studio.store import StudioStore
 
-PROOF = "X-Lakewarden-Proof"
 T = TypeVar("T")
 _MOST_RUNNING = 100
 _READY_SECONDS = 60.0
 _REMEMBERED = timedelta(hours=24)
 _IDLE_CHECK_SECONDS = 60.0
-_IDLE_MINUTES = 120
 _log = structlog.get_logger("lakewarden.studio")
 _SERVICE = Principal(PrincipalType.SERVICE, "", "", "sagemaker.amazonaws.com", "sagemaker.amazonaws.com")
-
-
-@dataclass(slots=True)
-class Live:
-    """An app whose process runs. ``base`` is its URL path, ``proof`` the header that its JupyterLab knows us by."""
-
-    app: App
-    profile: str
-    base: str
-    proof: str
-    notebook: Notebook
-    principal: Principal
-    active: datetime
-    door: asyncio.Server | None = None
-    ready: bool = False
-    stopping: bool = False
-    sockets: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
 class Apps:
@@ -143,6 +123,8 @@ class Apps:
             raise ValidationError(f"Lakewarden runs JupyterLab apps, not {params['AppType']}.")
         if not params.get("SpaceName") or params.get("UserProfileName"):
             raise ValidationError("JupyterLab apps run in a space: give SpaceName, and no UserProfileName.")
+        if self._loop is None:
+            raise ServiceUnavailable("The server is not ready to start apps.")
         refusal = self._spawner.refusal()
         if refusal:
             raise ValidationError(f"This server does not start apps: {refusal}")
@@ -286,18 +268,19 @@ class Apps:
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
         while not live.stopping:
             with contextlib.suppress(OSError):
-                status, _ = await ask(live.notebook, f"{live.base}api/status", {PROOF: live.proof, "Host": "studio"})
+                status, _ = await live.ask("api/status")
                 if status == 200:
                     return
             if asyncio.get_running_loop().time() > deadline:
                 raise CannotStart(f"JupyterLab did not answer within {_READY_SECONDS:.0f} s")
             await asyncio.sleep(0.05)
-        raise CannotStart("JupyterLab ended before it answered")
+        raise CannotStart(live.ending or "JupyterLab was stopped before it answered")
 
     async def _await_end(self, live: Live) -> None:
         reason = await live.notebook.ended()
         if live.stopping:
             return
+        live.ending = reason
         live.stopping = True
         self._live.pop((live.app.domain, live.app.space), None)
         await self._shut(live)
@@ -328,33 +311,15 @@ class Apps:
                 try:
                     if await self.is_idle(live):
                         await self._stop(live, "The app was idle.")
-                except (AwsError, OSError, ValueError) as error:
-                    _log.warning("idle check failed", app=live.app.id, error=str(error))
+                except (AwsError, OSError) as error:
+                    _log.warning("an idle app could not be stopped", app=live.app.id, error=str(error))
 
     async def is_idle(self, live: Live) -> bool:
         """Whether nobody has used an app for as long as its settings allow, and no kernel is at work in it."""
-        minutes = await self._off_loop(self._idle_minutes, live)
+        minutes = await self._off_loop(idle_minutes, self._service, live)
         if minutes is None or self._clock() - live.active < timedelta(minutes=minutes):
             return False
-        _, body = await ask(live.notebook, f"{live.base}api/kernels", {PROOF: live.proof, "Host": "studio"})
-        kernels = msgspec.json.decode(body, type=list[dict[str, Any]])
-        return not any(kernel.get("execution_state") == "busy" for kernel in kernels)
-
-    def _idle_minutes(self, live: Live) -> int | None:
-        """AppLifecycleManagement of the space, the profile or the domain, the nearest that speaks; None for never."""
-        domain = self._service.find(Domain, live.app.domain)
-        profile = self._service.find(UserProfile, live.app.domain, live.profile)
-        space = self._service.find(Space, live.app.domain, live.app.space)
-        if domain is None or profile is None or space is None:
-            return 0
-        for settings in (space.settings, profile.settings, domain.user_settings):
-            managed = (settings.get("JupyterLabAppSettings") or {}).get("AppLifecycleManagement") or {}
-            idle = managed.get("IdleSettings") or {}
-            if idle.get("LifecycleManagement") == "DISABLED":
-                return None
-            if idle.get("IdleTimeoutInMinutes"):
-                return int(idle["IdleTimeoutInMinutes"])
-        return _IDLE_MINUTES
+        return not await works(live)
 
     async def _wear(self, domain: str, profile: str, role: str = "") -> Worn:
         return await self._roles.wear(await self._off_loop(self._wearer, domain, profile, role))

@@ -74,6 +74,8 @@ async def open_door(listener: socket.socket, application: Asgi) -> asyncio.Serve
         log_config=None,
         access_log=False,
         server_header=False,
+        # INVARIANT: what a notebook says about whom it forwards for, and how securely, is believed by nobody.
+        proxy_headers=False,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=75,
     )

@@ -13,6 +13,8 @@ from lakewarden.studio.ports import Notebook
 Pairs = Iterable[tuple[bytes, bytes]]
 _CHUNK: Final = 65_536
 _HEADER_LIMIT: Final = 65_536
+_ASK_SECONDS: Final = 10.0
+_LONGEST_ASKED: Final = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -101,13 +103,22 @@ async def exchange(
 
 
 async def ask(notebook: Notebook, path: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """A small GET of our own: status and body. Raises ``OSError``."""
+    """A small GET of our own: status and body. Raises ``OSError``, for an answer that is large or slow too.
+
+    What listens there may be whatever the notebook's user put there.
+    """
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    answer = await exchange(notebook, "GET", path.encode("ascii"), pairs)
-    try:
-        return answer.status, b"".join([chunk async for chunk in answer.body()])
-    finally:
-        answer.close()
+    async with asyncio.timeout(_ASK_SECONDS):
+        answer = await exchange(notebook, "GET", path.encode("ascii"), pairs)
+        try:
+            body = b""
+            async for chunk in answer.body():
+                body += chunk
+                if len(body) > _LONGEST_ASKED:
+                    raise ConnectionError("the notebook's answer is too long")
+            return answer.status, body
+        finally:
+            answer.close()
 
 
 async def _send(writer: asyncio.StreamWriter, body: AsyncIterator[bytes]) -> None:

@@ -9,11 +9,11 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from lakewarden.kernel.clock import Clock
-from lakewarden.studio.apps import PROOF, Live
 from lakewarden.studio.door import Receive, Scope, Send
 from lakewarden.studio.errors import PageRefused
 from lakewarden.studio.forward import exchange
 from lakewarden.studio.headers import first, to_browser, to_notebook
+from lakewarden.studio.live import PROOF, Live
 from lakewarden.studio.model import Token
 
 _LONGEST_MESSAGE = 256 * 1024**2

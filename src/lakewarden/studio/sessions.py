@@ -19,6 +19,7 @@ _SESSION = "session"
 _URL_SECONDS = 300
 _SESSION_SECONDS = 43_200
 _GONE = "This session has ended. Ask for a new presigned URL."
+_SPENT = "This URL was used already, or was never one of ours. Ask for a new one."
 _JUPYTER = "app:JupyterLab:"
 _STUDIO = "studio::"
 
@@ -58,11 +59,15 @@ class Sessions:
     def redeem(self, secret: str) -> tuple[str, Token]:
         """Sign a browser in: the cookie's secret, and what it stands for. Raises :class:`PageRefused`."""
         now = self._now()
+        with self._store.read() as records:
+            known = records.token(secret, _URL) is not None
+        if not known:  # whoever guesses costs no write
+            raise PageRefused(403, _SPENT)
         with self._store.write() as records:
             found = records.token(secret, _URL)
             # INVARIANT: single use. The row's deletion decides, so of two that come at once one is refused.
             if found is None or not records.spend_token(secret, _URL):
-                raise PageRefused(403, "This URL was used already, or was never one of ours. Ask for a new one.")
+                raise PageRefused(403, _SPENT)
             if found.expires <= now:
                 raise PageRefused(403, "This URL has expired. Ask for a new one.")
             profile = records.get(UserProfile, found.domain, found.profile)

@@ -9,12 +9,13 @@ from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 from lakewarden.kernel.call import Principal, PrincipalType
 from lakewarden.kernel.clock import Clock
-from lakewarden.kernel.errors import AwsError
+from lakewarden.kernel.errors import AccessDenied, AwsError, ServiceUnavailable
 from lakewarden.studio import pages
-from lakewarden.studio.apps import Apps, Live
+from lakewarden.studio.apps import Apps
 from lakewarden.studio.door import Receive, Scope, Send
 from lakewarden.studio.errors import PageRefused, TrustRefused
 from lakewarden.studio.headers import COOKIE, cookie_of, first
+from lakewarden.studio.live import Live
 from lakewarden.studio.model import FAILED, JUPYTERLAB, PRIVATE, App, Signer, Space, Token
 from lakewarden.studio.names import is_domain_id, is_name
 from lakewarden.studio.ports import Calls, Trail
@@ -98,7 +99,8 @@ class StudioSite:
         except PageRefused as refused:
             await self._refuse(scope, send, refused)
         except AwsError as error:
-            await self._refuse(scope, send, PageRefused(max(error.status, 403), error.message))
+            status = 403 if isinstance(error, AccessDenied) else 503 if isinstance(error, ServiceUnavailable) else 409
+            await self._refuse(scope, send, PageRefused(status, error.message))
         except TrustRefused as error:
             await self._refuse(scope, send, PageRefused(403, str(error)))
 

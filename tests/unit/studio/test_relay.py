@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any, cast
 
-from lakewarden.studio.apps import Live
+from lakewarden.studio.live import Live
 from lakewarden.studio.model import App, Signer, Token
 from lakewarden.studio.proxy import _relay
 from tests.unit.studio.furniture import Clock, role_session
