@@ -69,7 +69,7 @@ def queries(
     wanted = _wanted(person, table, database, state, since, until)
     with plain_errors(ConfigError), query_history(DataDirectory.at(data)) as history:
         found = [msgspec.structs.asdict(row) for row in history.queries(wanted, limit, texts=texts)]
-    shown = ("completed", "person", "state", "columns", "filters", "rows", "duration_ms", "query_id")
+    shown = ("completed", "person", "state", "columns", "filters", "error", "rows", "duration_ms", "query_id")
     _print(found, (*shown, "sql") if texts else shown, form)
 
 
@@ -139,15 +139,30 @@ def _print_table(rows: Sequence[dict[str, Any]], shown: Sequence[str]) -> None:
     from rich.console import Console
     from rich.table import Table as Grid
 
-    grid = Grid(*(name.replace("_", " ") for name in shown))
+    grid = Grid()
+    for name in shown:
+        grid.add_column(name.replace("_", " "), no_wrap=name in {"completed", "last", "query_id"})
     for row in rows:
-        # What a client wrote is text, never a style or a control sequence of the terminal.
-        cells = (
-            "".join(one if one.isprintable() or one == "\n" else "?" for one in _cell(row[name], "\n"))
-            for name in shown
-        )
-        grid.add_row(*(cell.replace("[", "\\[") for cell in cells))
+        grid.add_row(*(_plain(_cell(_grouped(name, row[name]), "\n")) for name in shown))
     Console(soft_wrap=False, width=None if sys.stdout.isatty() else 200).print(grid)
+
+
+def _grouped(name: str, value: Any) -> Any:
+    """Columns by their table, so that a row stays a few lines high; instants to the second."""
+    if name in {"completed", "last"}:
+        return str(value)[:19]
+    if name != "columns":
+        return value
+    tables: dict[str, list[str]] = {}
+    for column in value:
+        table, _, short = str(column).rpartition(".")
+        tables.setdefault(table, []).append(short)
+    return [f"{table}: {', '.join(names)}" if table else ", ".join(names) for table, names in tables.items()]
+
+
+def _plain(text: str) -> str:
+    """What a client wrote is text: never a style, nor a control sequence of the terminal."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text).replace("[", "\\[")
 
 
 def _cell(value: Any, separator: str) -> str:
