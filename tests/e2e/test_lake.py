@@ -282,6 +282,23 @@ def test_a_query_reads_the_partitions_that_there_are(house: House) -> None:
     ]  # fmt: skip
 
 
+def test_a_query_answers_the_cells_that_are_granted(house: House) -> None:
+    lake, person = house.client("lakeformation"), house.person("celled")
+    glue = house.client("glue")
+    glue.create_table(DatabaseName="clinic", TableInput=table_input("cells", PartitionKeys=[]))
+    body = b"id,region,ssn\n1,eu,x\n2,us,y\n3,asia,z\n"
+    house.client("s3").put_object(Bucket=BUCKET, Key="cells/part.csv", Body=body)
+    for name, expression, names in (("eu", "region = 'eu'", ["id", "region"]), ("two", "id >= 2", ["id"])):
+        data = {"TableCatalogId": house.account, "DatabaseName": "clinic", "TableName": "cells", "Name": name}
+        lake.create_data_cells_filter(
+            TableData={**data, "RowFilter": {"FilterExpression": expression}, "ColumnNames": names}
+        )
+        person.grant({"DataCellsFilter": data}, "SELECT")
+    assert query(person, "SELECT id FROM clinic.cells ORDER BY id")[1:] == [["1"], ["2"], ["3"]]
+    assert query(person, "SELECT * FROM clinic.cells") == [["id", "region"], ["1", "eu"]]
+    assert query(person, "SELECT count(*) FROM clinic.cells WHERE region <> 'eu'")[1:] == [["0"]]
+
+
 def query(person: Person, sql: str) -> list[list[str]]:
     athena = person.client("athena")
     started = athena.start_query_execution(

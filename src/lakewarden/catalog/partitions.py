@@ -131,7 +131,7 @@ class PartitionService:
     def create(self, principal: Principal, database: str, table: str, document: Document) -> None:
         """CreatePartition; a location outside the table's own must be one that the principal may place data at."""
         governed, record = self._addable(principal, database, table)
-        made = self._made(principal, governed.table, document)
+        made = self._made(principal, governed, document)
         with self._store.write() as entries:
             _unchanged(entries, record)
             if entries.partition(record.database, record.name, made.values) is not None:
@@ -142,7 +142,7 @@ class PartitionService:
         """UpdatePartition; other values make it another partition."""
         governed, record = self._catalog.require_table(principal, database, table, "ALTER", "Alter")
         values = _checked(governed.table, values)
-        changed = self._made(principal, governed.table, {**document, "Values": document.get("Values") or values})
+        changed = self._made(principal, governed, {**document, "Values": document.get("Values") or values})
         with self._store.write() as entries:
             _unchanged(entries, record)
             if entries.partition(record.database, record.name, values) is None:
@@ -170,12 +170,16 @@ class PartitionService:
             raise InsufficientPermissions("Alter", governed.table.name)
         return governed, record
 
-    def _made(self, principal: Principal, table: Table, document: Document) -> PartitionRecord:
+    def _made(self, principal: Principal, governed: GovernedTable, document: Document) -> PartitionRecord:
+        table = governed.table
         values = _checked(table, document.get("Values") or ())
         made = PartitionRecord(
             table.database, table.name, values, self._clock().isoformat(), {**document, "Values": list(values)}
         )
-        # INVARIANT (no_escalation): a partition is as good a way to another's data as a table.
+        # INVARIANT (no_escalation): a partition is as good a way to another's data as a table; and who reads some rows only
+        # could name another partition's files as one of its own.
+        if made.location and governed.access.cells:
+            raise InsufficientPermissions("Select on all rows", table.name)
         self._permissions.require_location(principal, made.location, table.location)
         return made
 

@@ -26,6 +26,7 @@ from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.lake import GovernedTable
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,255}")
+_SHAPE = ("StorageDescriptor", "PartitionKeys", "Parameters", "TableType", "ViewOriginalText")
 _BUCKET_ROOT = re.compile(r"s3[an]?://[^/]+")
 Document = Mapping[str, Any]
 Shown = tuple[GovernedTable, TableRecord]
@@ -139,6 +140,8 @@ class CatalogService:
         if location != governed.table.location:
             parent = self.database(principal, record.database)
             self._permissions.require_location(principal, location, parent.location)
+        if _reshapes(record, document) and _reads_a_part(governed):
+            raise InsufficientPermissions("Select on all columns and rows", governed.table.name)
         if version is not None and version != str(record.version):
             raise ConcurrentModificationException("The table was changed by another call.")
         changed = replace(
@@ -259,6 +262,20 @@ def checked_name(name: str) -> str:
 
 def _location(document: Document) -> str:
     return str((document.get("StorageDescriptor") or {}).get("Location") or "")
+
+
+def _reshapes(record: TableRecord, document: Document) -> bool:
+    return any((record.document.get(name) or None) != (document.get(name) or None) for name in _SHAPE)
+
+
+def _reads_a_part(governed: GovernedTable) -> bool:
+    """Whether the principal reads some columns or rows only.
+
+    INVARIANT (no_escalation): who may alter a table and reads a part of it could otherwise give a hidden column the name of
+    one that it reads, or point at the rows of others.
+    """
+    access = governed.access
+    return bool(access.columns) and (bool(access.cells) or len(access.columns) < len(governed.table.all_columns))
 
 
 def _checked_roots(record: TableRecord) -> frozenset[str]:

@@ -174,6 +174,10 @@ class Handlers:
         empty: dict[str, Any] = {"CreateDatabaseDefaultPermissions": [], "CreateTableDefaultPermissions": []}
         return {"DataLakeSettings": {**empty, **settings.document, "DataLakeAdmins": admins}}
 
+    def principal(self, call: AuthorizedCall) -> Params:
+        """GetDataLakePrincipal: whom grants to the caller name."""
+        return {"Identity": call.call.principal.grantee_arn}
+
     def opt_in(self, call: AuthorizedCall) -> None:
         """CreateLakeFormationOptIn."""
         self._opt(call, opted_in=True)
@@ -229,6 +233,7 @@ def operations(service: PermissionService, vending: Vending, account: str, regio
         operation("ListResources", handlers.list_resources, read=True),
         operation("PutDataLakeSettings", handlers.put_settings),
         operation("GetDataLakeSettings", handlers.get_settings, read=True),
+        operation("GetDataLakePrincipal", handlers.principal, read=True),
         operation("CreateLakeFormationOptIn", handlers.opt_in),
         operation("DeleteLakeFormationOptIn", handlers.opt_out),
         operation("ListLakeFormationOptIns", handlers.opt_ins, read=True),
