@@ -260,15 +260,15 @@ class StorageService:
         if self.find_bucket(bucket) is None:
             return ()
         found: list[DataFile] = []
-        after = b""
+        start = prefix.encode()
         with self._store.read() as index:
-            while batch := index.scan(bucket, prefix.encode(), after, _SCAN):
+            while batch := index.scan(bucket, prefix.encode(), start, _SCAN):
                 found += [
                     DataFile(f"s3://{bucket}/{one.key}", one.size, str(self.path(one)))
                     for one in batch
                     if one.size and one.owner in {"", reader} and not one.key.rpartition("/")[2].startswith(("_", "."))
                 ]
-                after = batch[-1].key.encode()
+                start = batch[-1].key.encode() + b"\0"
         return tuple(found)
 
     def now(self) -> str:
