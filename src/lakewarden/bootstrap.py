@@ -14,8 +14,10 @@ from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
+from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
+from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.verify import Report
@@ -58,10 +60,12 @@ from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.query import api as query_api
+from lakewarden.query.prepared import PreparedStatements
 from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
+from lakewarden.query.workgroups import WorkGroups
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
@@ -95,7 +99,7 @@ class Server:
     services: Mapping[str, Operations]
     apps: Apps
     health: Health
-    scheduler: Scheduler
+    queries: QueryService
     crawlers: CrawlerService
     engine: DuckDbEngine
     audit: AuditHalf
@@ -107,7 +111,7 @@ class Server:
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
-        self.scheduler.close()
+        self.queries.close()
         self.crawlers.close()
         self.engine.close()
         self.threads.shutdown()
@@ -224,23 +228,20 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
 
     lake = GovernedLake(catalog, partitions, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
-    limits = Limits()
+    parts = GovernedPartitions(catalog, partitions, storage, guard, account, region)
+    warehouse = GovernedWarehouse(catalog, permissions, storage, guard, account, region)
+    limits = Limits.of_this_machine()
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
     engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
-    scheduler = Scheduler(limits.workers)
-    runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
+    # Two threads more than workers: DDL and SHOW need no worker and shall not wait for one.
+    scheduler = Scheduler(limits.workers + 2, max(1, limits.workers - 1))
+    query_store = QueryStore(database, presence)
+    groups = WorkGroups(query_store, account, region, now)
+    prepared = PreparedStatements(query_store, guard, account, region, now)
+    runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
     queries = QueryService(
-        QueryStore(database, presence),
-        runner,
-        results,
-        recorder,
-        guard,
-        scheduler,
-        resolver.still_valid,
-        account,
-        region,
-        now,
+        query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
     )
     queries.recover()
 
@@ -255,7 +256,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "s3": storage_api.operations(storage, uploads, guard, account),
         "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
-        "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
+        "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
         "cloudtrail": audit_api.operations(audit.handlers),
         "sagemaker": studio.operations,
     }
@@ -271,7 +272,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, scheduler, crawlers, engine, audit, uses, threads, presence, databases,
+        app, services, studio.apps, health, queries, crawlers, engine, audit, uses, threads, presence, databases,
         SweepThread(sweeper),
     )  # fmt: skip
 
