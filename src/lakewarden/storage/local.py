@@ -57,7 +57,7 @@ class LocalWriter:
 
 
 class LocalBlobs:
-    """``ports.Blobs`` over a directory. ``alone``: no other server writes there, so what was begun is left over."""
+    """``ports.Blobs`` over a directory."""
 
     def __init__(self, root: Path, *, alone: bool = True) -> None:
         self.root = root

@@ -15,7 +15,7 @@ from lakewarden.storage.errors import InvalidPart, NoSuchKey, NoSuchUpload, Oper
 from lakewarden.storage.local import LocalBlobs
 from lakewarden.storage.model import Attributes, Part, StoredObject
 from lakewarden.storage.service import StorageService
-from lakewarden.storage.store import StorageStore
+from lakewarden.storage.store import Index, StorageStore
 from lakewarden.storage.sweep import GRACE, LONGEST_UPLOAD, Sweeper
 from lakewarden.storage.uploads import Claims, Uploads
 
@@ -92,6 +92,22 @@ def test_listings_page_as_a_naive_listing_does(world: World) -> None:
         assert seen == naive(open_keys, prefix, delimiter, "")
 
     check()
+
+
+def test_a_page_that_follows_a_common_prefix_begins_right_behind_it(world: World) -> None:
+    """A thousand keys below one prefix are skipped by a seek; the key behind the prefix must not be lost to it."""
+    with world.database.write() as connection:
+        index = Index(connection, "2026-01-01T00:00:00.000+00:00")
+        for number in range(1200):
+            index.put(StoredObject("lake", f"a/{number:05d}", 1, "e", index.now, "0" * 32))
+    for key in ("a0", "a00", "b"):
+        world.put(key)
+    whole = world.storage.list("lake", "", "/", "", 1000)
+    assert ([one.key for one in whole.objects], whole.prefixes) == (["a0", "a00", "b"], ("a/",))
+    first = world.storage.list("lake", "", "/", "", 1)
+    assert (first.prefixes, first.next_after) == (("a/",), "a/")
+    second = world.storage.list("lake", "", "/", first.next_after, 1)
+    assert [one.key for one in second.objects] == ["a0"]
 
 
 def test_bytes_stay_while_anything_holds_them(world: World) -> None:
