@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
+from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
@@ -23,6 +24,9 @@ from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.api_crawlers import CrawlerHandlers
+from lakewarden.catalog.crawler_store import CrawlerStore
+from lakewarden.catalog.crawlers import CrawlerService
 from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
@@ -96,6 +100,7 @@ class Server:
     apps: Apps
     health: Health
     queries: QueryService
+    crawlers: CrawlerService
     engine: DuckDbEngine
     audit: AuditHalf
     uses: LastUses
@@ -107,6 +112,7 @@ class Server:
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
         self.queries.close()
+        self.crawlers.close()
         self.engine.close()
         self.threads.shutdown()
         self.sweeping.close()
@@ -205,8 +211,18 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     catalog = CatalogService(catalog_store, permissions, now)
     partitions = PartitionService(catalog_store, catalog, permissions, now)
 
+    crawlers = CrawlerService(
+        CrawlerStore(database),
+        CrawlerRoleLake(catalog, partitions, storage, guard, directory_of_people, audit.log, now, account, region),
+        now,
+    )
+    if alone:
+        crawlers.recover()
+    crawling = CrawlerHandlers(crawlers, catalog_store.attached, account, region, now)
     vending = permissions.vending(
-        RegisteredRoleSessions(identity, directory_of_people, ring, PermissionStore(database), account),
+        RegisteredRoleSessions(
+            identities, LinkedRoles(identities, now), directory_of_people, ring, PermissionStore(database), account
+        ),
         AuditedDisclosures(audit.log, account),
     )
 
@@ -238,7 +254,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "iam": identity_api.operations(iam),
         "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage, uploads, guard, account),
-        "glue": catalog_api.operations(catalog, partitions, account, region),
+        "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
         "cloudtrail": audit_api.operations(audit.handlers),
@@ -256,7 +272,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, queries, engine, audit, uses, threads, presence, databases,
+        app, services, studio.apps, health, queries, crawlers, engine, audit, uses, threads, presence, databases,
         SweepThread(sweeper),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -315,3 +316,46 @@ def test_public_access_block(s3: Any, bucket: str, lake: Lake) -> None:
     s3.delete_bucket_policy(Bucket=bucket)
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(url)
+
+
+def test_a_page_among_the_objects_is_no_page_of_the_console(s3: Any, bucket: str) -> None:
+    """Objects share their origin with the console: a browser must give them another one."""
+    s3.put_object(Bucket=bucket, Key="evil.html", Body=b"<script>fetch('/_console')</script>", ContentType="text/html")
+    s3.put_object(Bucket=bucket, Key="large.html", Body=b" " * MIB, ContentType="text/html")
+    for key in ("evil.html", "large.html"):
+        headers = s3.get_object(Bucket=bucket, Key=key, ResponseContentType="text/html")["ResponseMetadata"][
+            "HTTPHeaders"
+        ]
+        assert headers["content-security-policy"].split(";")[0] == "sandbox"
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_object_tags_decide(s3: Any, bucket: str, lake: Lake) -> None:
+    iam = lake.client("admin", "iam")
+    iam.create_user(UserName="tagged")
+    keys = iam.create_access_key(UserName="tagged")["AccessKey"]
+    thing = f"arn:aws:s3:::{bucket}/tags/*"
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": thing,
+         "Condition": {"StringEquals": {"s3:ExistingObjectTag/class": "open"}}},
+        {"Effect": "Allow", "Action": ["s3:PutObject", "s3:PutObjectTagging"], "Resource": thing,
+         "Condition": {"StringEquals": {"s3:RequestObjectTag/class": "open"}}}]}  # fmt: skip
+    iam.put_user_policy(UserName="tagged", PolicyName="p", PolicyDocument=json.dumps(policy))
+    theirs = boto3.client(
+        "s3", endpoint_url=lake.server.endpoint, region_name="us-east-1", aws_access_key_id=keys["AccessKeyId"],
+        aws_secret_access_key=keys["SecretAccessKey"],
+    )  # fmt: skip
+    s3.put_object(Bucket=bucket, Key="tags/1", Body=b"1", Tagging="class=open")
+    s3.put_object(Bucket=bucket, Key="tags/2", Body=b"2", Tagging="class=secret")
+    assert theirs.get_object(Bucket=bucket, Key="tags/1")["Body"].read() == b"1"
+    assert code(theirs.get_object, Bucket=bucket, Key="tags/2") == "AccessDenied"
+    assert code(theirs.get_object, Bucket=bucket, Key="tags/none") == "AccessDenied"
+    s3.put_object_tagging(Bucket=bucket, Key="tags/1", Tagging={"TagSet": [{"Key": "class", "Value": "secret"}]})
+    assert code(theirs.get_object, Bucket=bucket, Key="tags/1") == "AccessDenied"
+    theirs.put_object(Bucket=bucket, Key="tags/3", Body=b"3", Tagging="class=open")
+    assert code(theirs.put_object, Bucket=bucket, Key="tags/4", Body=b"4") == "AccessDenied"
+    assert code(theirs.put_object, Bucket=bucket, Key="tags/4", Body=b"4", Tagging="class=secret") == "AccessDenied"
+    source = f"{bucket}/tags/2"
+    assert (
+        code(theirs.copy_object, Bucket=bucket, Key="tags/5", CopySource=source, Tagging="class=open") == "AccessDenied"
+    )

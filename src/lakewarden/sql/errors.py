@@ -69,3 +69,22 @@ class NoAccessibleColumns(SqlError):
 
     def __init__(self, line: int, column: int) -> None:
         super().__init__(f"COLUMN_NOT_FOUND: line {line}:{column}: Relation contains no accessible columns")
+
+
+class TypeMismatch(SqlError):
+    """Values of kinds that do not meet."""
+
+    error_type = 1305
+
+    def __init__(self, line: int, column: int, problem: str) -> None:
+        super().__init__(f"TYPE_MISMATCH: line {line}:{column}: {problem}")
+
+
+class InvalidRowFilter(SqlError):
+    """A table's row filter cannot be enforced; the query fails rather than reading more. Says nothing of the filter."""
+
+    category = 1
+    error_type = 401
+
+    def __init__(self) -> None:
+        super().__init__("GENERIC_INTERNAL_ERROR: A row filter of a table cannot be enforced")

@@ -1,25 +1,52 @@
 """The allow-list for syntax: a node that is not listed is refused, whatever it would have meant.
 
-INVARIANT (deny_by_default): both the statement as parsed and the statement as rendered pass through here.
+INVARIANT (deny_by_default): the statement as parsed passes through here; ``render`` and the engine's worker look again at
+the statement as rendered, each with a parser and a list of its own.
 """
+
+import re
+from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
-from lakewarden.sql.errors import FunctionNotFound, Unsupported
-from lakewarden.sql.functions import NAMED, TYPED
-from lakewarden.sql.positions import position_of
+from lakewarden.sql.calls import name_of
+from lakewarden.sql.errors import FunctionNotFound, SqlError, Unsupported
+from lakewarden.sql.functions import FUNCTIONS, MARK, REFUSED
+from lakewarden.sql.positions import at, position_of
 
 _STRUCTURE = """
     Select Subquery Union Intersect Except With CTE TableAlias From Join Where Group Having Order Ordered Limit Offset
-    Fetch Distinct Values Tuple Paren Table Column Identifier Alias Star Literal Boolean Null Var DataType DataTypeParam
-    ColumnDef Interval IntervalSpan Window WindowSpec Filter WithinGroup Lambda Kwarg PropertyEQ Slice Bracket Dot
-    Cube Rollup GroupingSets Unnest Aliases
-    Add Sub Mul Div IntDiv Mod Neg DPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ Is In Between Not Like ILike Escape
-    RegexpLike Any All Exists And Or Xor BitwiseAnd BitwiseOr BitwiseXor BitwiseNot BitwiseLeftShift BitwiseRightShift
-    IgnoreNulls RespectNulls Case If Cast TryCast Hint WindowFrame
+    Fetch LimitOptions Distinct Values Tuple Paren Table Column Identifier Alias Star Literal Boolean Null Var DataType
+    DataTypeParam ColumnDef Interval IntervalSpan Window WindowSpec Filter WithinGroup Lambda Bracket Dot
+    Cube Rollup GroupingSets Unnest Lateral TableSample TableFromRows
+    Add Sub Mul Div Mod Neg DPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ Is In Between Not Like Escape
+    Any All Exists And Or IgnoreNulls RespectNulls Case If Cast TryCast
+    Extract Trim Substring StrPosition GroupConcat Normalize Array Map Struct ParseJSON JSON HexString PropertyEQ
+    CurrentDate CurrentTimestamp CurrentTime Localtime Localtimestamp AtTimeZone
 """
-_NODES = TYPED | {getattr(exp, name) for name in _STRUCTURE.split() if hasattr(exp, name)} - {exp.Hint}
-_TABLE_ARGS = frozenset({"this", "db", "catalog", "alias", "joins"})
+_NODES = frozenset(getattr(exp, name) for name in _STRUCTURE.split())
+_TABLE_ARGS = frozenset({"this", "db", "catalog", "alias", "joins", "sample"})
+_JOIN_ARGS = frozenset({"this", "side", "kind", "on", "using", "method"})
+_SELECT_ARGS = frozenset(
+    {
+        "with_",
+        "expressions",
+        "from_",
+        "joins",
+        "where",
+        "group",
+        "having",
+        "windows",
+        "order",
+        "limit",
+        "offset",
+        "distinct",
+    }
+    | {"kind", "hint", "operation_modifiers", "laterals", "sample"}
+)
+_WINDOW_ARGS = frozenset({"this", "partition_by", "order", "spec", "alias", "over", "first"})
+_ARGS = {exp.Table: _TABLE_ARGS, exp.Join: _JOIN_ARGS, exp.Select: _SELECT_ARGS, exp.Window: _WINDOW_ARGS}
+_NAMES = {"match": "MATCH_RECOGNIZE"}
 
 
 def check(tree: exp.Expression, text: str) -> None:
@@ -27,24 +54,126 @@ def check(tree: exp.Expression, text: str) -> None:
     for node in tree.walk():
         kind = type(node)
         if kind is exp.Anonymous:
-            if node.name.lower() not in NAMED:
-                raise FunctionNotFound(*position_of(node, text), node.name.lower())
+            _check_call(node, text)
+        elif kind is exp.Column:
+            _check_column(node)
         elif kind not in _NODES:
             if isinstance(node, exp.Func):
-                raise FunctionNotFound(*position_of(node, text), node.sql_name().lower())
+                raise FunctionNotFound(*_where(node.sql_name(), node, text), node.sql_name().lower())
             raise Unsupported(kind.__name__.upper())
-        if kind is exp.Table:
-            _check_table(node, text)
-        elif kind is exp.Star and any(node.args.values()):
-            raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
+        else:
+            _check_clauses(node, text)
+
+
+def _check_call(node: exp.Anonymous, text: str) -> None:
+    name = name_of(node)
+    function = FUNCTIONS.get(name)
+    if function is None:
+        if name in REFUSED:
+            raise Unsupported(f"The function {name} ({REFUSED[name]})")
+        raise FunctionNotFound(*_where(node.name, node, text), node.name.removeprefix(MARK).lower()[:128])
+    if not function.least <= len(node.expressions) <= function.most:
+        line, column = _where(name, node, text)
+        raise SqlError(f"FUNCTION_NOT_FOUND: line {line}:{column}: Unexpected parameters for function {name}")
+
+
+def _where(name: str, node: exp.Expression, text: str) -> tuple[int, int]:
+    found = re.search(rf"(?i)(?<!\w){re.escape(name.removeprefix(MARK))}\s*\(", text)
+    return at(text, found.start()) if found else position_of(node, text)
+
+
+def _check_column(node: exp.Column) -> None:
+    if not isinstance(node.this, exp.Identifier | exp.Star) or node.args.get("join_mark"):
+        raise Unsupported("This kind of column")
+    if isinstance(node.this, exp.Star) and any(node.this.args.values()):
+        raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
+
+
+def _check_clauses(node: exp.Expression, text: str) -> None:
+    kind = type(node)
+    allowed = _ARGS.get(kind)
+    if allowed is not None:
+        odd = [key for key, value in node.args.items() if value and key not in allowed]
+        if odd:
+            raise Unsupported(_said(odd[0]))
+    if kind is exp.Table:
+        _check_table(node, text)
+    check = _CLAUSES.get(kind)
+    if check is not None:
+        check(node)
+    if isinstance(node, exp.SetOperation) and any(
+        node.args.get(key) for key in ("by_name", "on", "side", "kind", "match_by_name")
+    ):
+        raise Unsupported("A set operation BY NAME")
+
+
+def _check_star(node: exp.Expression) -> None:
+    if any(node.args.values()):
+        raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
+
+
+def _check_distinct(node: exp.Expression) -> None:
+    if node.args.get("on"):
+        raise Unsupported("DISTINCT ON")
+
+
+def _check_limit_options(node: exp.Expression) -> None:
+    if node.args.get("with_ties") or node.args.get("percent"):
+        raise Unsupported("FETCH FIRST ... WITH TIES or PERCENT")
+
+
+def _check_limit(node: exp.Expression) -> None:
+    if not _plain_count(node.expression):
+        raise Unsupported("A LIMIT that is no number")
+
+
+def _check_cast(node: exp.Expression) -> None:
+    if any(node.args.get(key) for key in ("format", "action", "default")):
+        raise Unsupported("CAST with a FORMAT")
+
+
+def _check_sample(node: exp.Expression) -> None:
+    method = str(node.args.get("method") or "").upper()
+    if method not in {"BERNOULLI", "SYSTEM"} or not node.args.get("percent"):
+        raise Unsupported("This kind of TABLESAMPLE")
+
+
+def _plain_count(node: exp.Expression | None) -> bool:
+    return node is None or (isinstance(node, exp.Literal) and not node.is_string)
+
+
+def _said(clause: str) -> str:
+    return _NAMES.get(clause) or clause.strip("_").replace("_", " ").upper()
+
+
+def _check_select(node: exp.Expression) -> None:
+    if node.args.get("kind") or node.args.get("hint") or node.args.get("operation_modifiers"):
+        raise Unsupported("SELECT AS or a hint")
+
+
+def _check_join(node: exp.Expression) -> None:
+    method = str(node.args.get("method") or "").upper()
+    if method not in {"", "NATURAL"} or str(node.args.get("kind") or "").upper() not in {"", "INNER", "OUTER", "CROSS"}:
+        raise Unsupported(f"A {method} {node.args.get('kind') or ''} JOIN".replace("  ", " "))
+    if method == "NATURAL":
+        raise Unsupported("NATURAL JOIN")
 
 
 def _check_table(table: exp.Table, text: str) -> None:
-    if isinstance(table.this, exp.Func):
-        name = table.this.name if isinstance(table.this, exp.Anonymous) else table.this.sql_name()
-        raise FunctionNotFound(*position_of(table, text), name.lower())
     if not isinstance(table.this, exp.Identifier):
-        raise Unsupported(type(table.this).__name__.upper())
-    odd = [key for key, value in table.args.items() if value and key not in _TABLE_ARGS]
-    if odd:
-        raise Unsupported(odd[0].upper())
+        name = table.this.name if isinstance(table.this, exp.Anonymous) else table.this.key
+        name = name.removeprefix(MARK).lower()
+        raise FunctionNotFound(*_where(name, table, text), name)
+
+
+_CLAUSES: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
+    exp.Select: _check_select,
+    exp.Star: _check_star,
+    exp.Distinct: _check_distinct,
+    exp.LimitOptions: _check_limit_options,
+    exp.Limit: _check_limit,
+    exp.Cast: _check_cast,
+    exp.TryCast: _check_cast,
+    exp.TableSample: _check_sample,
+    exp.Join: _check_join,
+}

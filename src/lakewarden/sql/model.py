@@ -425,13 +425,16 @@ class PlannedScan:
     """One base relation of a rewritten query: ``relation`` is its generated name in the engine's SQL.
 
     ``columns`` are the permitted columns that the query really reads, in table order; the engine must expose
-    no others, and only the rows that ``rows`` admits.
+    no others, and only the rows that ``rows`` admits. Where those are not all, ``predicate`` is the engine's SQL for
+    them over ``read``, the columns with the filter's own.
     """
 
     relation: str
     governed: GovernedTable
     columns: tuple[Column, ...]
     rows: RowFilter
+    predicate: str = ""
+    read: tuple[Column, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

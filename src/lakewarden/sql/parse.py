@@ -7,11 +7,12 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
-from lakewarden.sql import ddl, gate, statements
+from lakewarden.sql import calls, ddl, gate, statements
 from lakewarden.sql.cursor import Cursor
 from lakewarden.sql.errors import SqlSyntaxError, Unsupported
 from lakewarden.sql.limits import check_length, check_tokens, no_tokens
 from lakewarden.sql.model import Select, Statement, TableRef
+from lakewarden.sql.normalize import normalize
 from lakewarden.sql.parameters import bind
 from lakewarden.sql.positions import at, position_of
 
@@ -146,28 +147,16 @@ _REFUSED = frozenset(
 
 def _query(tokens: list[Token], text: str, database: str) -> Select:
     try:
-        trees = _TRINO.parser().parse(tokens, text)
+        trees = _TRINO.parser().parse(calls.mark(tokens), text)
     except ParseError as error:
         raise _syntax_error(error, text) from error
     except RecursionError as error:
         raise SqlSyntaxError(1, 1, "the statement is nested too deeply") from error
-    tree = trees[0] if len(trees) == 1 else None
-    if isinstance(tree, exp.Values):
-        tree = _select_values(tree)
+    tree = normalize(trees[0]) if len(trees) == 1 and trees[0] is not None else None
     if not isinstance(tree, exp.Query):
         raise Unsupported("This statement")
     gate.check(tree, text)
     return Select(tree, tuple(catalog_tables(tree, text, database)))
-
-
-def _select_values(values: exp.Values) -> exp.Select:
-    """VALUES by itself, as a query over it."""
-    first = values.expressions[0] if values.expressions else None
-    width = len(first.expressions) if isinstance(first, exp.Tuple) else 1
-    names = [exp.to_identifier(f"_col{number}") for number in range(width)]
-    alias = exp.TableAlias(this=exp.to_identifier("_values"), columns=names)
-    values.set("alias", alias)
-    return exp.Select(expressions=[exp.Star()], from_=exp.From(this=values))
 
 
 def _syntax_error(error: ParseError, text: str) -> SqlSyntaxError:

@@ -1,22 +1,24 @@
 """Decide and rewrite: a query and what its caller may read, to the statement that may run."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from lakewarden.kernel.lake import GovernedTable
-from lakewarden.sql.errors import ColumnNotFound, NoAccessibleColumns, SqlError, TableNotFound, Unsupported
+from lakewarden.sql import comparisons
+from lakewarden.sql.errors import NoAccessibleColumns, SqlError, TableNotFound, Unsupported
+from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.sql.model import EnginePlan, PlannedScan, Select, TableRef
 from lakewarden.sql.parse import is_cte, table_ref
 from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
-from lakewarden.sql.transforms import TRANSFORMS
+from lakewarden.sql.resolve import bind_having, columns_read, not_found
+from lakewarden.sql.transforms import translate
+from lakewarden.sql.types import annotate, catalog
 
 _UNKNOWN = re.compile(r"(?:Unknown column: |Column ')\"?([^\"'\s]+)")
 Tables = Mapping[tuple[str, str], GovernedTable]
@@ -33,18 +35,28 @@ def plan(query: Select, tables: Tables, text: str, database: str) -> EnginePlan:
     for ref in query.tables:
         if not tables[ref.key].access.columns:
             raise NoAccessibleColumns(*_first_item(query.tree, text))
-    relations = {ref.key: f"scan_{number}" for number, ref in enumerate(query.tables)}
+    prefix = _free_prefix(query.tree)
+    relations = {ref.key: f"{prefix}{number}" for number, ref in enumerate(query.tables)}
     tree = query.tree.copy()
     _fold_names(tree)
     _replace_tables(tree, relations, text, database)
     schema = {relations[ref.key]: _columns(tables[ref.key]) for ref in query.tables}
     tree = _qualified(tree, schema, text)
-    read = _resolve(tree, schema, text)
+    read = columns_read(tree, schema, text)
     names = tuple(tree.named_selects)
-    for transform in TRANSFORMS:
-        tree = tree.transform(transform)
+    comparisons.check(tree, text)
+    tree = translate(tree)
     scans = tuple(_scan(ref, relations[ref.key], tables[ref.key], read) for ref in query.tables)
     return EnginePlan(render(tree, frozenset(relations.values())), scans, names)
+
+
+def _free_prefix(tree: exp.Expression) -> str:
+    """INVARIANT (non_interference): no CTE of the user's takes the name, and with it the place, of a governed relation."""
+    names = [cte.alias.lower() for cte in tree.find_all(exp.CTE)]
+    prefix = "scan_"
+    while any(name.startswith(prefix) for name in names):
+        prefix += "_"
+    return prefix
 
 
 def _columns(governed: GovernedTable) -> dict[str, str]:
@@ -57,7 +69,15 @@ def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[s
     columns = tuple(column for column in governed.table.all_columns if column.name in used)
     # INVARIANT (least_reach): a scan exposes only columns that were granted.
     assert {column.name for column in columns} <= set(governed.access.columns), ref  # noqa: S101 - a second look
-    return PlannedScan(relation, governed, columns, governed.access.rows_for(column.name for column in columns))
+    rows = governed.access.rows_for(column.name for column in columns)
+    predicate = predicate_of(rows, governed.table)
+    if predicate is None:
+        return PlannedScan(relation, governed, columns, rows)
+    # The filter's own columns are read under the barrier and do not leave it.
+    read_columns = tuple(
+        column for column in governed.table.all_columns if column.name in used or column.name in predicate.columns
+    )
+    return PlannedScan(relation, governed, columns, rows, predicate.sql, read_columns)
 
 
 def _fold_names(tree: exp.Expression) -> None:
@@ -92,19 +112,19 @@ def _replace_tables(tree: exp.Expression, relations: Mapping[tuple[str, str], st
 
 def _qualified(tree: exp.Expression, schema: Mapping[str, Mapping[str, str]], text: str) -> exp.Query:
     _name_outputs(tree)
+    known = catalog(schema)
     try:
         qualified = qualify(
             tree,
-            schema={name: dict(columns) for name, columns in schema.items()},
+            schema=known,
             dialect="trino",
             validate_qualify_columns=False,
             identify=True,
             quote_identifiers=True,
             expand_alias_refs=False,
         )
-        qualified = annotate_types(
-            qualified, schema={name: dict(one) for name, one in schema.items()}, dialect="duckdb"
-        )
+        bind_having(qualified, schema)
+        qualified = annotate(qualified, known)
     except SqlglotError as error:
         raise _unresolved(error, tree, text) from error
     except RecursionError as error:
@@ -121,7 +141,7 @@ def _unresolved(error: SqlglotError, tree: exp.Expression, text: str) -> SqlErro
         name = found.group(1).lower()
         columns = [column for column in tree.find_all(exp.Column) if column.name == name and column.table]
         if columns:
-            return _not_found(columns, text)
+            return not_found(columns, text)
     if "mbiguous" in str(error):
         return SqlError("AMBIGUOUS_NAME: Column is ambiguous")
     return SqlError("SYNTAX_ERROR: the statement cannot be resolved")
@@ -140,75 +160,6 @@ def _name_outputs(tree: exp.Expression) -> None:
     for number, item in enumerate(query.expressions):
         if not isinstance(item, exp.Alias | exp.Column | exp.Dot | exp.Star):
             item.replace(exp.alias_(item.copy(), f"_col{number}", quoted=True))
-
-
-def _resolve(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], text: str) -> Mapping[str, set[str]]:
-    """The columns that are read of each relation; raises :class:`ColumnNotFound` for the first that is not there."""
-    read: dict[str, set[str]] = {}
-    missing: list[exp.Column] = []
-    seen: set[int] = set()
-    for scope in traverse_scope(tree):
-        for column in scope.columns:
-            seen.add(id(column))
-            if isinstance(column.this, exp.Star):
-                continue
-            source = _source(scope, column.table) if column.table else None
-            if isinstance(source, exp.Table) and column.name in schema.get(source.name, {}):
-                read.setdefault(source.name, set()).add(column.name)
-            elif not (isinstance(source, Scope) and _has_output(source, column.name)) and not _local(column):
-                missing.append(column)
-    missing += [one for one in tree.find_all(exp.Column) if id(one) not in seen and not one.table and not _local(one)]
-    if missing:
-        raise _not_found(missing, text)
-    return read
-
-
-def _not_found(columns: Sequence[exp.Column], text: str) -> ColumnNotFound:
-    first = min(columns, key=_offset)
-    offset = _offset(first)
-    return ColumnNotFound(*(at(text, offset) if offset < len(text) else (1, 1)), _written(first))
-
-
-def _source(scope: Scope, name: str) -> exp.Expression | Scope | None:
-    """What a table name means in ``scope`` or, for correlated queries, around it."""
-    inside: Scope | None = scope
-    while inside is not None:
-        found = inside.sources.get(name)
-        if found is not None:
-            return found
-        inside = inside.parent
-    return None
-
-
-def _has_output(source: Scope, name: str) -> bool:
-    """Whether a derived table, CTE or UNNEST gives a column of that name."""
-    if not isinstance(source.expression, exp.Query):
-        return True
-    return name in (source.outer_columns or source.expression.named_selects)
-
-
-def _local(column: exp.Column) -> bool:
-    """A name that is no column of a source: a lambda's parameter, or an output's alias in ORDER BY."""
-    if column.table:
-        return False
-    lambda_ = column.find_ancestor(exp.Lambda)
-    while lambda_ is not None:
-        if column.name in {parameter.name for parameter in lambda_.expressions}:
-            return True
-        lambda_ = lambda_.find_ancestor(exp.Lambda)
-    order = column.find_ancestor(exp.Order)
-    query = order.parent if order is not None else None
-    return isinstance(query, exp.Query) and column.name in query.named_selects
-
-
-def _offset(column: exp.Column) -> int:
-    starts = [one.meta["start"] for one in column.walk() if "start" in one.meta]
-    return min(starts, default=1 << 30)
-
-
-def _written(column: exp.Column) -> str:
-    """The column as it was written, without quotes: ``t.x`` where it was qualified."""
-    return ".".join(part.name for part in column.parts if "start" in part.meta) or column.name
 
 
 def _first_item(tree: exp.Query, text: str) -> tuple[int, int]:

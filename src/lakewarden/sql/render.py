@@ -20,7 +20,7 @@ _FORBIDDEN_PARTS = (
 def render(tree: exp.Query, relations: frozenset[str]) -> str:
     """DuckDB's SQL for ``tree``, which may name nothing but ``relations`` and its own CTEs."""
     try:
-        sql = tree.sql(dialect="duckdb")
+        sql = tree.sql(dialect="duckdb", copy=False)
         again = sqlglot.parse(sql, dialect="duckdb")
     except SqlglotError as error:
         raise Unsupported("This statement") from error

@@ -27,7 +27,7 @@ def page(index: Index, bucket: str, prefix: str, delimiter: str, after: str, lim
     last = ""
     start: bytes | None = _beyond(after, prefix, delimiter)
     while limit and start is not None:
-        batch = index.scan(bucket, prefix.encode(), start, _SCAN)
+        batch = index.scan(bucket, prefix.encode(), b"", _SCAN, start)
         start = batch[-1].key.encode() + b"\0" if len(batch) == _SCAN else None
         for one in batch:
             common = _common(one.key, prefix, delimiter)

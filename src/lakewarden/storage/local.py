@@ -9,7 +9,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 
 from lakewarden.storage.errors import BlobMissing, InsufficientStorage
@@ -63,6 +62,7 @@ class LocalBlobs:
     def __init__(self, root: Path, *, alone: bool = True) -> None:
         self.root = root
         (root / "incoming").mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Another server on the same directory may be in the middle of an upload.
         for leftover in (root / "incoming").iterdir() if alone else ():
             leftover.unlink()
 
@@ -86,22 +86,28 @@ class LocalBlobs:
         return Blob(name, sum(sizes), "")
 
     def _append(self, target: int, name: str, size: int) -> None:
-        with _open(self.path(name)) as source:
+        source = _descriptor(self.path(name))
+        try:
             left = size
             while left:
-                done = os.copy_file_range(source.fileno(), target, left)
+                done = os.copy_file_range(source, target, left)
                 if not done:
                     raise OSError(errno.EIO, f"blob {name} is shorter than its index entry")
                 left -= done
+        finally:
+            os.close(source)
 
     def read(self, name: str, start: int, length: int) -> bytes:
         """Bytes of the blob."""
-        with _open(self.path(name)) as file:
-            return os.pread(file.fileno(), length, start)
+        descriptor = _descriptor(self.path(name))
+        try:
+            return os.pread(descriptor, length, start)
+        finally:
+            os.close(descriptor)
 
     def body(self, name: str, start: int, length: int) -> "FileBody":
         """The bytes; the file is opened now, so that a later removal does not matter."""
-        return FileBody(os.open(self.path(name), os.O_RDONLY | os.O_CLOEXEC), start, length)
+        return FileBody(_descriptor(self.path(name)), start, length)
 
     def path(self, name: str) -> Path:
         """The file of a blob."""
@@ -191,9 +197,9 @@ def storage_error(error: OSError) -> Exception:
     return error
 
 
-def _open(path: Path) -> FileIO:
+def _descriptor(path: Path) -> int:
     try:
-        return path.open("rb", buffering=0)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise BlobMissing("We encountered an internal error. Please try again.") from None
 

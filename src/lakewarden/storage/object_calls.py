@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lakewarden.guard import Access, AuthorizedCall
+from lakewarden.guard import AuthorizedCall
 from lakewarden.kernel import checksums
-from lakewarden.kernel.arn import s3
-from lakewarden.kernel.call import Answer
+from lakewarden.kernel.call import Answer, PrincipalType
 from lakewarden.kernel.errors import AccessDenied, AwsError
 from lakewarden.storage.bucket_calls import owners_acl, refuse_acl
 from lakewarden.storage.conditions import check_conditions, check_copy_conditions, check_write_conditions, range_of
@@ -18,6 +17,7 @@ from lakewarden.storage.receive import receive
 from lakewarden.storage.rules import Rules
 from lakewarden.storage.service import Check, StorageService, when
 from lakewarden.storage.words import (
+    Source,
     algorithm,
     attributes,
     check_version,
@@ -31,6 +31,9 @@ from lakewarden.storage.words import (
     tag_set,
 )
 
+# INVARIANT (no_escalation): objects share their origin with the console and Studio. A browser that opens one (a presigned
+# link to a page that a scientist wrote) gives it an origin of its own, runs no script of it, and guesses no type.
+_INERT = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 _MOST_DELETED = 1000
 _LARGEST_COPY = 5 * 1024**3
 _WHOLE = 256 * 1024
@@ -59,18 +62,25 @@ class ObjectCalls:
 
     def present(self, call: AuthorizedCall, action: str = "s3:GetObject") -> StoredObject:
         """The object that a call names; raises NoSuchKey, NoSuchVersion or AccessDenied."""
-        bucket = call.params["Bucket"]
+        params = call.params
+        return self._found(call, Source(params["Bucket"], params["Key"], params.get("VersionId", "")), action)
+
+    def source(self, call: AuthorizedCall) -> StoredObject:
+        """The object that a copy reads, its conditions checked."""
+        stored = self._found(call, copy_source(call.params["CopySource"]), "s3:GetObject")
+        check_copy_conditions(call.params, stored)
+        return stored
+
+    def _found(self, call: AuthorizedCall, named: Source, action: str) -> StoredObject:
         try:
-            stored = self._service.get(bucket, call.params["Key"])
-            self._rules.check_owner(call, stored, action)
-            check_version(call.params.get("VersionId"))
+            stored = self._service.get(named.bucket, named.key)
         except NoSuchKey:
             # As AWS: whether a key exists is told only to those who may list the bucket.
-            prefix = Access("s3:ListBucket", s3(bucket), {"s3:prefix": call.params["Key"]})
-            access = replace(self._rules.on_bucket(call.call, "s3:ListBucket"), context=prefix.context)
-            if not self._rules.may(call.call, access):
+            if not self._rules.may_list(call.call, named.bucket, named.key):
                 raise AccessDenied("Access Denied") from None
             raise
+        self._rules.check_owner(call, stored, action)
+        check_version(named.version)
         return stored
 
     def get(self, call: AuthorizedCall) -> Answer:
@@ -79,13 +89,15 @@ class ObjectCalls:
         members, start, length, status = self._view(call, stored)
         for member, target in _OVERRIDES:
             if call.params.get(member):
+                if call.call.principal.type is PrincipalType.ANONYMOUS:
+                    raise InvalidRequest("Request specific response headers cannot be used for anonymous GET requests.")
                 members[target] = call.params[member]
         if length <= _WHOLE:
             content = self._service.read(stored, start, length)
             if len(content) != length:
                 raise OSError(f"blob {stored.blob} is shorter than its index entry")
-            return Answer(members, body=content, status=status)
-        return Answer(members, body=self._service.body(stored, start, length), status=status)
+            return Answer(members, body=content, status=status, headers=_INERT)
+        return Answer(members, body=self._service.body(stored, start, length), status=status, headers=_INERT)
 
     def head(self, call: AuthorizedCall) -> Answer:
         """HeadObject."""
@@ -198,11 +210,7 @@ class ObjectCalls:
         """CopyObject within the account."""
         params = call.params
         refuse_unsupported(params)
-        named = copy_source(params["CopySource"])
-        source = self._service.get(named.bucket, named.key)
-        self._rules.check_owner(call, source)
-        check_version(named.version)
-        check_copy_conditions(params, source)
+        source = self.source(call)
         if source.size > _LARGEST_COPY:
             raise InvalidRequest(
                 f"The specified copy source is larger than the maximum allowable size for a copy source: {_LARGEST_COPY}"

@@ -183,8 +183,9 @@ class Rules:
         """What listings show to the caller."""
         return lambda stored: self.is_mine(call, stored)
 
-    def may(self, call: Call, access: Access) -> bool:
-        """Decide without raising."""
+    def may_list(self, call: Call, bucket: str, key: str) -> bool:
+        """Whether the caller may list the bucket as far as ``key``."""
+        access = Access("s3:ListBucket", s3(bucket), {"s3:prefix": key}, self._policy(call, bucket))
         return self._authorizer.check(call, access).allowed
 
     def require(self, call: Call, access: Access) -> None:

@@ -171,8 +171,7 @@ class StorageService:
 
     def find(self, bucket: str, key: str) -> StoredObject | None:
         """The object, or None."""
-        with self._store.read() as index:
-            return index.get(bucket, key)
+        return self._store.find(bucket, key)
 
     def parts_of(self, stored: StoredObject) -> Sequence[Part]:
         """The parts that it was uploaded in; none of an object that was put whole."""
@@ -261,15 +260,15 @@ class StorageService:
         if self.find_bucket(bucket) is None:
             return ()
         found: list[DataFile] = []
-        start = prefix.encode()
+        after = b""
         with self._store.read() as index:
-            while batch := index.scan(bucket, prefix.encode(), start, _SCAN):
+            while batch := index.scan(bucket, prefix.encode(), after, _SCAN):
                 found += [
                     DataFile(f"s3://{bucket}/{one.key}", one.size, str(self.path(one)))
                     for one in batch
                     if one.size and one.owner in {"", reader} and not one.key.rpartition("/")[2].startswith(("_", "."))
                 ]
-                start = batch[-1].key.encode() + b"\0"
+                after = batch[-1].key.encode()
         return tuple(found)
 
     def now(self) -> str:

@@ -1,5 +1,6 @@
 """The index's tables, and their rows as values."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -90,7 +91,7 @@ def object_row(stored: StoredObject, parts: str) -> dict[str, Any]:
     }
 
 
-def object_of(row: sa.RowMapping) -> StoredObject:
+def object_of(row: Mapping[str, Any] | sa.RowMapping) -> StoredObject:
     """The object of a row."""
     details = msgspec.json.decode(row["details"])
     own = Attributes(

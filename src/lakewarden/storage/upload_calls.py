@@ -6,7 +6,7 @@ from typing import Any
 from lakewarden.guard import AuthorizedCall
 from lakewarden.kernel import checksums
 from lakewarden.kernel.errors import AccessDenied
-from lakewarden.storage.conditions import check_copy_conditions, copied_range
+from lakewarden.storage.conditions import copied_range
 from lakewarden.storage.errors import InvalidArgument, InvalidRequest, NoSuchUpload
 from lakewarden.storage.model import MultipartUpload, Part, StoredObject
 from lakewarden.storage.object_calls import ObjectCalls
@@ -18,9 +18,7 @@ from lakewarden.storage.uploads import Claims, Uploads
 from lakewarden.storage.words import (
     algorithm,
     attributes,
-    check_version,
     claimed_sums,
-    copy_source,
     encoded,
     kept_sums,
     quoted,
@@ -94,11 +92,7 @@ class UploadCalls:
         refuse_unsupported(params)
         number = _number(params["PartNumber"])
         upload = self._upload(call)
-        named = copy_source(params["CopySource"])
-        source = self._service.get(named.bucket, named.key)
-        self._rules.check_owner(call, source)
-        check_version(named.version)
-        check_copy_conditions(params, source)
+        source = self._objects.source(call)
         start, length = 0, source.size
         if params.get("CopySourceRange"):
             start, length = copied_range(params["CopySourceRange"], source.size)

@@ -124,6 +124,7 @@ class Uploads:
         Raises InvalidPart, InvalidPartOrder, EntityTooSmall, BadDigest, InvalidRequest, or what ``check`` raises.
         """
         with self._store.read() as index:
+            _of(index.upload(upload.id), upload.bucket, upload.key)
             present = {part.number: part for part in index.parts(upload.id)}
         parts = _chosen(wanted, present)
         size = sum(part.size for part in parts)

@@ -34,6 +34,8 @@ _SIMPLE: Mapping[str, tuple[str, int]] = {
 }
 _DECIMAL = re.compile(r"DECIMAL\(([0-9]+),([0-9]+)\)")
 JAVA_DOUBLE = "java_double"
+JAVA_DOUBLE_CAST = "java_double_cast"
+"""The same for CAST(x AS varchar); Trino 4xx writes both as Java does."""
 
 
 def result_column(name: str, duckdb_type: str) -> ResultColumn:
@@ -94,7 +96,9 @@ def _scalar_sql(value: str, duckdb_type: str) -> str:
     if duckdb_type.startswith("TIMESTAMP"):
         return f"strftime(CAST({value} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S.%g')"
     if duckdb_type == "TIME":
-        return f"left(CAST({value} AS VARCHAR) || '.000', 12)"
+        return f"t_time_text({value})"
+    if duckdb_type == "INTERVAL":
+        return f"t_interval_text({value})"
     return f"CAST({value} AS VARCHAR)"
 
 

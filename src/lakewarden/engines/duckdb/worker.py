@@ -12,9 +12,10 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lakewarden.engines.duckdb import confine, iceberg, reading, writing
+from lakewarden.engines.duckdb import confine, iceberg, reading, recheck, seccomp, writing
+from lakewarden.engines.duckdb.macros import needed
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
-from lakewarden.engines.duckdb.values import JAVA_DOUBLE, java_double, text_sql
+from lakewarden.engines.duckdb.values import JAVA_DOUBLE, JAVA_DOUBLE_CAST, java_double, text_sql
 
 _BATCH_ROWS = 20_000
 _SYSTEM_READS = [
@@ -37,7 +38,7 @@ def main() -> None:
     settings = msgspec.msgpack.decode(_message(source), type=Settings)
     confine.limit_resources(settings.memory_bytes)
     _warm_up(settings)
-    confined = confine.confine([settings.objects, *settings.own, *_SYSTEM_READS], [settings.spill])
+    confined = confine.confine([settings.objects, *settings.own, *_SYSTEM_READS], [settings.spill]) and seccomp.forbid()
     _send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
     while True:
         connection = _ready(settings)
@@ -51,7 +52,10 @@ def main() -> None:
 def _warm_up(settings: Settings) -> None:
     """Run one query of every kind of value, so that all that is loaded lazily is loaded before the wall goes up."""
     connection = _ready(settings)
-    statement = "SELECT 1 AS a, 1e300 AS b, [DATE '2020-01-01'] AS c, now() AS d, 'x' AS e, 1.5 AS f"
+    statement = (
+        "SELECT 1 AS a, 1e300 AS b, list_value(CAST('2020-01-01' AS DATE)) AS c, now() AS d, 'x' AS e, 1.5 AS f, "
+        "t_double_text(1.5e0) AS g, strftime(timezone('Europe/Berlin', now()), '%Y') AS h, to_json(1) AS i"
+    )
     _answer(connection, Request(sql=statement, scans=(), paths=()), io.BytesIO())
     connection.close()
 
@@ -71,6 +75,7 @@ def _ready(settings: Settings) -> duckdb.DuckDBPyConnection:
         },
     )
     connection.create_function(JAVA_DOUBLE, java_double, ["DOUBLE"], "VARCHAR")
+    connection.create_function(JAVA_DOUBLE_CAST, java_double, ["DOUBLE"], "VARCHAR")
     return connection
 
 
@@ -86,7 +91,10 @@ def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...], folder:
 
 def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> None:
     try:
+        recheck.check(connection, request.sql, frozenset(scan.relation for scan in request.scans))
         _lock(connection, request.paths, request.output.folder if request.output is not None else "")
+        made: set[str] = set()
+        _make_macros(connection, " ".join((request.sql, *(scan.select for scan in request.scans))), made)
         reading.prepare(connection, request)
         described = connection.execute(f"DESCRIBE {request.sql}").fetchall()
         types = tuple(str(row[1]) for row in described)
@@ -97,10 +105,11 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         names = [f"c{number}" for number in range(len(types))]
         items = ", ".join(f"{text_sql(name, kind)} AS {name}" for name, kind in zip(names, types, strict=True))
         statement = f"SELECT {items} FROM ({request.sql}) AS q({', '.join(names)})"  # noqa: S608 - the gate has passed it
+        _make_macros(connection, statement, made)
         reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
         batches = iter(reader)
         first = next(batches, None)
-    except (duckdb.Error, reading.BadFile, iceberg.Unread, pa.ArrowException) as error:
+    except (duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, pa.ArrowException) as error:
         _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
         return
     _send(sink, msgspec.msgpack.encode(Reply(types=types)))
@@ -114,6 +123,11 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         return
     _send(sink, b"")
     _send(sink, msgspec.msgpack.encode(Reply()))
+
+
+def _make_macros(connection: duckdb.DuckDBPyConnection, sql: str, made: set[str]) -> None:
+    for macro in needed(sql, made):
+        connection.execute(macro)
 
 
 def _ipc(batch: pa.RecordBatch) -> bytes:

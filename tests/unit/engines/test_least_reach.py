@@ -1,0 +1,150 @@
+"""test_least_reach: past the gate, a worker still opens nothing but its files, no socket, no program, no other process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from lakewarden.engines.duckdb import DuckDbEngine, recheck
+from lakewarden.query.errors import QueryFailed
+from tests.unit.engines.lake import parquet
+
+_SECRET = "canary-77aa"
+
+
+def _past_the_gate(worker: DuckDbEngine, sql: str) -> str:
+    """The error that the worker gives for engine SQL that no gate has seen; the rows when it gives some."""
+    try:
+        with worker.run(sql, (), Event()) as result:
+            return repr([batch.to_pylist() for batch in result.batches])
+    except QueryFailed as error:
+        return error.text
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{root}/canary.txt')",
+        "SELECT * FROM read_csv('{root}/canary.txt')",
+        "SELECT * FROM '{root}/objects/other.parquet'",
+        "SELECT * FROM read_parquet('{root}/objects/other.parquet')",
+        "SELECT * FROM glob('{root}/*')",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM duckdb_settings()",
+        "COPY (SELECT 1) TO '{root}/spill/x.csv'",
+        "ATTACH '{root}/x.db'",
+        "SET lock_configuration = false",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM read_text('/proc/self/environ')",
+        "SELECT * FROM read_text('http://127.0.0.1:1/x')",
+        "PRAGMA database_list",
+        "CREATE TABLE x AS SELECT 1",
+    ],
+)
+def test_the_worker_refuses_what_slipped_through_the_gate(worker: DuckDbEngine, root: Path, sql: str) -> None:
+    (root / "canary.txt").write_text(_SECRET, encoding="utf-8")
+    parquet(root, "other", pa.table({"a": [_SECRET]}))
+    said = _past_the_gate(worker, sql.format(root=root))
+    assert _SECRET not in said
+    assert said.startswith(("NOT_SUPPORTED", "SYNTAX_ERROR", "GENERIC_INTERNAL_ERROR: The statement reached")), said
+    assert not (root / "x.db").exists()
+
+
+_INSIDE = """
+import duckdb, os, socket, subprocess, sys
+from lakewarden.engines.duckdb import confine, seccomp
+spill, outside, allowed = sys.argv[1:4]
+con = duckdb.connect(config={{"threads": "1"}})
+con.execute("select 1").fetchall()
+assert confine.confine([allowed, "/dev/null"], [spill]), "no Landlock"
+assert seccomp.forbid(), "no seccomp"
+def tried(name, act):
+    try:
+        act()
+    except (OSError, duckdb.Error) as error:
+        print(name, "refused")
+    else:
+        print(name, "REACHED")
+{body}
+"""
+_ATTEMPTS = {
+    "tcp": "tried('x', lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))",
+    "udp": "tried('x', lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))",
+    "unix": "tried('x', lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))",
+    "netlink": "tried('x', lambda: socket.socket(16, socket.SOCK_RAW))",
+    "program": "tried('x', lambda: os.execv('/bin/true', ['true']))",
+    "child": "tried('x', lambda: subprocess.run(['/bin/true'], check=True))",
+    "read": "tried('x', lambda: open(outside).read())",
+    "read through the engine": "tried('x', lambda: con.execute(f\"SELECT * FROM read_text('{outside}')\").fetchall())",
+    "write": "tried('x', lambda: open(outside, 'w'))",
+    "write where it reads": "tried('x', lambda: open(os.path.join(allowed, 'new'), 'w'))",
+    "write through the engine": "tried('x', lambda: con.execute(f\"COPY (SELECT 1) TO '{allowed}/new.csv'\"))",
+    "another process": "tried('x', lambda: open(f'/proc/{os.getppid()}/environ').read())",
+    "its memory": "tried('x', lambda: open(f'/proc/{os.getppid()}/mem', 'rb'))",
+    "a listing": "tried('x', lambda: os.listdir('/'))",
+    "an extension": "tried('x', lambda: con.execute('INSTALL httpfs'))",
+    "a new root": "tried('x', lambda: os.chroot('/'))",
+}
+
+
+@pytest.mark.parametrize("what", _ATTEMPTS)
+def test_least_reach(tmp_path: Path, what: str) -> None:
+    """The operating system's wall, alone: whoever runs code in the worker's place gets no further."""
+    spill, allowed = tmp_path / "spill", tmp_path / "objects"
+    spill.mkdir()
+    allowed.mkdir()
+    outside = tmp_path / "secret"
+    outside.write_text(_SECRET, encoding="utf-8")
+    code = _INSIDE.format(body=_ATTEMPTS[what])
+    command = [sys.executable, "-c", code, str(spill), str(outside), str(allowed)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env={"PATH": "/usr/bin:/bin"}
+    )
+    assert done.stdout == "x refused\n", done.stderr
+    assert outside.read_text(encoding="utf-8") == _SECRET
+
+
+def test_system_calls_are_refused_by_number_not_by_library() -> None:
+    code = (
+        "import ctypes; from lakewarden.engines.duckdb import seccomp; assert seccomp.forbid(); "
+        "libc = ctypes.CDLL(None, use_errno=True); "
+        "print([(libc.syscall(n, 0, 0, 0, 0), ctypes.get_errno()) for n in (41, 101, 310, 425, 0x40000000 + 41)])"
+    )
+    if os.uname().machine != "x86_64":
+        code = code.replace("(41, 101, 310, 425, 0x40000000 + 41)", "(198, 117, 270, 425, 198)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == str([(-1, 1)] * 5)
+
+
+def test_the_recheck_is_a_wall_of_its_own() -> None:
+    connection = duckdb.connect()
+    recheck.check(connection, "SELECT sum(a) FROM scan_0 WHERE a > 1", frozenset({"scan_0"}))
+    for sql in (
+        "SELECT * FROM scan_1",
+        "SELECT * FROM main.scan_0",
+        "SELECT read_text('x')",
+        "FROM glob('x')",
+        "SELECT 1; SELECT 2",
+    ):
+        with pytest.raises(recheck.Refused):
+            recheck.check(connection, sql, frozenset({"scan_0"}))
+
+
+def test_macros_cannot_multiply_without_end() -> None:
+    connection = duckdb.connect()
+    nested = "a"
+    for _ in range(9):
+        nested = f"t_substr_for({nested}, 1, 2)"
+    with pytest.raises(recheck.Refused, match="too large"):
+        recheck.check(connection, f"SELECT {nested} FROM scan_0", frozenset({"scan_0"}))
+
+
+def test_the_worker_is_confined(worker: DuckDbEngine) -> None:
+    assert worker.confined
