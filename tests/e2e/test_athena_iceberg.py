@@ -98,6 +98,7 @@ def test_the_current_snapshot_is_read_through_renames_and_deletes(lake: Lake, ic
         Permissions=["SELECT"],
     )
     assert lake.query(LIMITED, f"SELECT hidden FROM {name}").state == "FAILED"
+    lake.query("admin", f"DROP TABLE {name}")
 
 
 def test_metadata_that_names_files_of_others_reads_nothing(lake: Lake) -> None:

@@ -149,7 +149,8 @@ def test_views_need_rights_on_the_view_and_on_what_it_reads(lake: Lake, run: Run
     allowed = lake.query(LIMITED, f"SELECT v.* FROM {name}_ok v WHERE v.dose IS NOT NULL")
     assert allowed.rows[0] == ["arm", "dose"]
     assert len(allowed.rows) == lake.dataset.row_count + 1
-    run(f"DROP VIEW {name}")
+    for view in (name, f"{name}_ok"):
+        run(f"DROP VIEW {view}")
     assert lake.query("admin", f"SELECT * FROM {name}").reason.startswith("TABLE_NOT_FOUND")
 
 
@@ -310,3 +311,4 @@ def test_partitions_by_statement(lake: Lake, run: Run, name: str) -> None:
     assert lake.query(LIMITED, f"MSCK REPAIR TABLE {name}").state == "FAILED"
     wrong = lake.query("admin", f"ALTER TABLE {name} ADD PARTITION (night = '3')")
     assert "must name the keys day" in wrong.reason
+    run(f"DROP TABLE {name}")

@@ -15,6 +15,8 @@ from lakewarden.kernel.lake import Column
 from lakewarden.sql.model import EnginePlan
 
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+_DATE_OF_TEXT = "T_CAST_DATE"
+"""The engine's macro for CAST(text AS date)."""
 Value = str | int | date
 Test = Callable[[Value], bool]
 
@@ -136,6 +138,10 @@ def _literal(node: exp.Expression, key: Column) -> Value | None:
         if not node.is_type(exp.DataType.Type.DATE) or key.type.lower() != "date":
             return None
         node = node.this
+    elif isinstance(node, exp.Anonymous) and node.name.upper() == _DATE_OF_TEXT and len(node.expressions) == 1:
+        if key.type.lower() != "date":
+            return None
+        node = node.expressions[0]
     if not isinstance(node, exp.Literal):
         return None
     if _is_text(key) != node.is_string and key.type.lower() != "date":

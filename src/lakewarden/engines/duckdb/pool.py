@@ -234,7 +234,11 @@ class _Worker:
         self._hello: Reply | None = None
         self._lock = threading.Lock()
         self.finished = True
-        self._send(msgspec.msgpack.encode(settings))
+        try:
+            self._send(msgspec.msgpack.encode(settings))
+        except WorkerLost:
+            self.kill()
+            raise
 
     def confined(self) -> bool:
         return self._greeting(Event()).message == "confined"
