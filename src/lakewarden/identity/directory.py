@@ -82,7 +82,7 @@ class Present:
             role.name.lower(),
             lambda: compile_policy(
                 role.trust, layer=Layer.RESOURCE, name=iam(self._account, role.resource), kind=PolicyKind.TRUST
-            ),
+            ).pinned(role.trusted),
         )
 
     def _managed(self, arn: str, layer: Layer) -> CompiledPolicy | None:

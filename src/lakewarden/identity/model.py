@@ -55,12 +55,16 @@ class Group(Holder, frozen=True, kw_only=True):
 
 
 class Role(Holder, frozen=True, kw_only=True):
-    """An IAM role; ``trust`` is the AssumeRolePolicyDocument, ``max_session`` seconds."""
+    """An IAM role; ``trust`` is the AssumeRolePolicyDocument, ``max_session`` seconds.
+
+    ``trusted`` are the unique ids of the users and roles that ``trust`` names by ARN, as they were when it was stored.
+    """
 
     kind: ClassVar[str] = "role"
     id_prefix: ClassVar[str] = "AROA"
 
     trust: str
+    trusted: dict[str, str] = msgspec.field(default_factory=dict)
     description: str = ""
     max_session: int = 3600
     boundary: str = ""

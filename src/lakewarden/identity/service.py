@@ -50,7 +50,7 @@ from lakewarden.identity.store import Identities, IdentityStore, LastUse
 from lakewarden.kernel.arn import Arn, iam
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.decision import Layer
-from lakewarden.policy import PolicyKind, compile_policy
+from lakewarden.policy import CompiledPolicy, PolicyKind, compile_policy
 
 E = TypeVar("E", bound=Entity)
 H = TypeVar("H", bound=Holder)
@@ -160,15 +160,15 @@ class IdentityService:
         boundary: str = "",
     ) -> Role:
         """CreateRole; the trust policy is compiled before it is stored."""
-        compile_policy(trust, layer=Layer.RESOURCE, name=name, kind=PolicyKind.TRUST)
-        checked_size(trust, _LONGEST_TRUST, "ACLSizePerRole")
+        compiled = _compiled_trust(name, trust)
         if not 3600 <= max_session <= 43200:
             raise ValidationError("MaxSessionDuration must be between 3600 and 43200 seconds.")
         with self._store.write() as identities:
             self.policies.check_exists(identities, boundary)
             role = Role(
-                name=checked_name(name, "roleName", 64), id=new_id(Role.id_prefix), created=self._now(), path=checked_path(path),
-                tags=dict(tags or {}), trust=trust, description=description, max_session=max_session, boundary=boundary,
+                name=checked_name(name, "roleName", 64), id=new_id(Role.id_prefix), created=self._now(),
+                path=checked_path(path), tags=dict(tags or {}), trust=trust, trusted=self._ids(identities, compiled),
+                description=description, max_session=max_session, boundary=boundary,
             )  # fmt: skip
             return insert(identities, role)
 
@@ -215,10 +215,11 @@ class IdentityService:
 
     def set_trust(self, name: str, trust: str) -> None:
         """UpdateAssumeRolePolicy."""
-        compile_policy(trust, layer=Layer.RESOURCE, name=name, kind=PolicyKind.TRUST)
-        checked_size(trust, _LONGEST_TRUST, "ACLSizePerRole")
+        compiled = _compiled_trust(name, trust)
         with self._store.write() as identities:
-            identities.put(msgspec.structs.replace(_open(require(identities, Role, name)), trust=trust))
+            found = _open(require(identities, Role, name))
+            trusted = self._ids(identities, compiled)
+            identities.put(msgspec.structs.replace(found, trust=trust, trusted=trusted))
 
     def set_boundary(self, kind: type[User] | type[Role], name: str, boundary: str) -> None:
         """Put or (empty) delete a permissions boundary."""
@@ -314,6 +315,21 @@ class IdentityService:
         """Whether ``password`` opens the console for ``user``; unknown users cost the same time."""
         return self.passwords.check(user, password)
 
+    def _ids(self, identities: Identities, trust: CompiledPolicy) -> dict[str, str]:
+        """Who the ARNs of a trust policy mean today.
+
+        INVARIANT (no_escalation): as at AWS, a trusted user or role that is deleted and made anew under the same name is
+        somebody else.
+        """
+        kinds: tuple[type[User] | type[Role], ...] = (User, Role)
+        found: dict[str, str] = {}
+        for arn in trust.named_arns:
+            for kind in kinds:
+                one = identities.get(kind, arn.rpartition("/")[2])
+                if one is not None and self.arn(one) == arn:
+                    found[arn] = one.id
+        return found
+
     def _now(self) -> str:
         return self._clock().isoformat()
 
@@ -337,6 +353,12 @@ def _refuse_while_anything_hangs_on(identities: Identities, found: Holder) -> No
             raise DeleteConflict("Cannot delete entity, must remove roles from instance profile first.")
         if found.path.startswith(LINKED_PATH):
             raise UnmodifiableEntity(f"Cannot perform the operation on the protected role '{found.name}'.")
+
+
+def _compiled_trust(name: str, trust: str) -> CompiledPolicy:
+    compiled = compile_policy(trust, layer=Layer.RESOURCE, name=name, kind=PolicyKind.TRUST)
+    checked_size(trust, _LONGEST_TRUST, "ACLSizePerRole")
+    return compiled
 
 
 def _open(found: E) -> E:

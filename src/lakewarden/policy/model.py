@@ -1,7 +1,7 @@
 """A policy, compiled once when its version is stored, evaluated many times."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from lakewarden.kernel.call import Principal, PrincipalType
@@ -138,6 +138,10 @@ class Principals:
         role = _role(principal)
         return bool({principal.arn, principal.user_id} & self.aws) and (not role or bool(role & self.aws))
 
+    def pinned(self, ids: Mapping[str, str]) -> "Principals":
+        """The same with ARNs replaced by the unique ids that ``ids`` has for them."""
+        return replace(self, aws=frozenset(ids.get(one, one) for one in self.aws))
+
     def _everyone(self) -> Named | None:
         return Named.EVERYONE if self.everyone else None
 
@@ -243,3 +247,18 @@ class CompiledPolicy:
                 self._by_action.clear()
             self._by_action[action] = found
         return found
+
+    @property
+    def named_arns(self) -> frozenset[str]:
+        """The ARNs of users, roles and sessions that Principal and NotPrincipal elements name."""
+        return frozenset(
+            name for one in self.statements if one.principals for name in one.principals.aws if name.startswith("arn:")
+        )
+
+    def pinned(self, ids: Mapping[str, str]) -> "CompiledPolicy":
+        """The same policy, meaning by an ARN only who has the unique id that ``ids`` gives for it."""
+        statements = tuple(
+            one if one.principals is None else replace(one, principals=one.principals.pinned(ids))
+            for one in self.statements
+        )
+        return CompiledPolicy(self.layer, self.name, statements)

@@ -172,6 +172,22 @@ def test_no_escalation_a_new_user_of_an_old_name_inherits_no_key_and_no_session(
         house.signed_in(answer)
 
 
+def test_no_escalation_a_trusted_user_made_anew_is_trusted_no_more(house: House) -> None:
+    old = house.user("ann")
+    arn = house.role("worker", trust({"AWS": old.arn}), allow("s3:*"))
+    assert house.sts(old, "AssumeRole", RoleArn=arn, RoleSessionName="s")
+    house.service.access_keys.delete("ann", old.access_key_id)
+    house.service.delete(User, "ann")
+    new = house.user("ann")
+    assert new.arn == old.arn
+    with pytest.raises(AccessDenied):
+        house.sts(new, "AssumeRole", RoleArn=arn, RoleSessionName="s")
+    house.iam(
+        house.admin, "UpdateAssumeRolePolicy", RoleName="worker", PolicyDocument=document(trust({"AWS": new.arn}))
+    )
+    assert house.sts(new, "AssumeRole", RoleArn=arn, RoleSessionName="s")
+
+
 def test_no_escalation_passing_a_role_to_a_machine_needs_pass_role(house: House) -> None:
     house.role("power", trust({"Service": "ec2.amazonaws.com"}), allow("*"))
     house.iam(house.admin, "CreateInstanceProfile", InstanceProfileName="box")
