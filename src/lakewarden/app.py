@@ -26,6 +26,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
+_DISCARDED = 16 * 1024 * 1024
+
 
 BODY_SECONDS = 60.0
 """How long a client may be silent in the middle of a body."""
@@ -73,25 +75,52 @@ class App:
             await self._pages(scope, receive, send)
             return
         body = _Body(scope, receive)
-        response = await self._dispatcher.answer(raw_request(scope, body.receive))
-        await _send(response, send, last=body.withheld)
+        response = await self._dispatcher.answer(raw_request(scope, body))
+        await _send(response, send, last=not await body.finished())
 
 
 class _Body:
-    """Whether a client still holds its body back, waiting for the word that it may send it.
+    """A request's body, read as it is needed.
 
-    It may then send it or not (RFC 9110, 10.1.1), so the connection cannot be used again: the next request would be
-    taken for the body of this one.
+    What stays unread would be taken for the connection's next request, so that it is read and forgotten, or else the
+    connection ends. A client that waits for "100 Continue" has sent nothing yet and may send its body or not
+    (RFC 9110, 10.1.1): its connection cannot be used again either.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        self.withheld = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
+        self._done = False
+        self._withheld = any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
 
-    async def receive(self) -> MutableMapping[str, Any]:
-        """The next piece; asking for the first one sends the word."""
-        self.withheld = False
-        return await self._receive()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces; asking for the first one sends the word that the client waits for."""
+        self._withheld = False
+        while not self._done:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                raise RequestTimeout("Your socket connection to the server was not read from or written to.") from None
+            if message["type"] == "http.disconnect":
+                raise IncompleteBody("The request body ended before its end.")
+            self._done = not message.get("more_body", False)
+            chunk = message.get("body", b"")
+            if chunk:
+                yield chunk
+
+    async def finished(self) -> bool:
+        """Whether the next request can follow: all was read, or is read now and is not too much."""
+        if self._withheld:
+            return False
+        left = _DISCARDED
+        try:
+            async for chunk in self:
+                left -= len(chunk)
+                if left < 0:
+                    return False
+        except AwsError:
+            return False
+        return True
 
 
 def pages(health: Health, metrics: Metrics, metrics_token: str) -> Starlette:
@@ -120,7 +149,7 @@ def _may_read_metrics(request: Request, token: str) -> bool:
     return not forwarded and request.client is not None and request.client.host in _LOOPBACK
 
 
-def raw_request(scope: Scope, receive: Receive) -> RawRequest:
+def raw_request(scope: Scope, body: "_Body") -> RawRequest:
     """The request as it stood on the wire; the body is read as it is needed."""
     client = scope.get("client")
     return RawRequest(
@@ -132,24 +161,8 @@ def raw_request(scope: Scope, receive: Receive) -> RawRequest:
         source_ip=client[0] if client else "",
         received_at=datetime.now(UTC),
         request_id=new_uuid(),
-        body=_body(receive),
+        body=body,
     )
-
-
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                message = await receive()
-        except TimeoutError:
-            raise RequestTimeout("Your socket connection to the server was not read from or written to.") from None
-        if message["type"] == "http.disconnect":
-            raise IncompleteBody("The request body ended before its end.")
-        more = message.get("more_body", False)
-        chunk = message.get("body", b"")
-        if chunk:
-            yield chunk
 
 
 async def _send(response: Response, send: Send, *, last: bool) -> None:

@@ -1,6 +1,7 @@
 """The composition root: the one place that knows every room."""
 
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -10,20 +11,26 @@ from datetime import UTC, datetime
 
 from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
+from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
+from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
 from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
+from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.api_crawlers import CrawlerHandlers
+from lakewarden.catalog.crawler_store import CrawlerStore
+from lakewarden.catalog.crawlers import CrawlerService
 from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
-from lakewarden.config import Config, ConfigError, DataDirectory, write_private
+from lakewarden.config import OBJECTS_KEY_ID, OBJECTS_SECRET, Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
 from lakewarden.guard import Guard, Operations
@@ -53,16 +60,22 @@ from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.query import api as query_api
+from lakewarden.query.prepared import PreparedStatements
 from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
+from lakewarden.query.workgroups import WorkGroups
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
-from lakewarden.storage.blobs import BlobStore
+from lakewarden.storage.local import LocalBlobs
+from lakewarden.storage.ports import Blobs
+from lakewarden.storage.remote import RemoteBlobs, place_of
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
+from lakewarden.storage.sweep import Sweeper, SweepThread
+from lakewarden.storage.uploads import Uploads
 from lakewarden.studio.apps import Apps
 from lakewarden.wire import Wire
 from lakewarden.wire.models import operation_names
@@ -86,19 +99,23 @@ class Server:
     services: Mapping[str, Operations]
     apps: Apps
     health: Health
-    scheduler: Scheduler
+    queries: QueryService
+    crawlers: CrawlerService
     engine: DuckDbEngine
     audit: AuditHalf
     uses: LastUses
     threads: ThreadPoolExecutor
     presence: Presence
     databases: tuple[Database, ...]
+    sweeping: SweepThread
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
-        self.scheduler.close()
+        self.queries.close()
+        self.crawlers.close()
         self.engine.close()
         self.threads.shutdown()
+        self.sweeping.close()
         self.audit.close()
         self.uses.close()
         self.presence.leave()
@@ -179,8 +196,11 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
     )
 
-    storage = StorageService(StorageStore(database), BlobStore(directory.objects, alone=alone), now)
-    storage.sweep()
+    index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
+    storage = StorageService(index, blobs, now)
+    uploads = Uploads(storage, index, blobs)
+    sweeper = Sweeper(index, blobs, now)
+    sweeper.orphans()
     executions = KeptExecutions(QueryStore(database, presence))
     audit = build_audit(
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
@@ -191,30 +211,37 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     catalog = CatalogService(catalog_store, permissions, now)
     partitions = PartitionService(catalog_store, catalog, permissions, now)
 
+    crawlers = CrawlerService(
+        CrawlerStore(database),
+        CrawlerRoleLake(catalog, partitions, storage, guard, directory_of_people, audit.log, now, account, region),
+        now,
+    )
+    if alone:
+        crawlers.recover()
+    crawling = CrawlerHandlers(crawlers, catalog_store.attached, account, region, now)
     vending = permissions.vending(
-        RegisteredRoleSessions(identity, directory_of_people, ring, PermissionStore(database), account),
+        RegisteredRoleSessions(
+            identities, LinkedRoles(identities, now), directory_of_people, ring, PermissionStore(database), account
+        ),
         AuditedDisclosures(audit.log, account),
     )
 
     lake = GovernedLake(catalog, partitions, storage, guard, account, region, audit.files.files)
     results = OwnedResults(storage, guard, account, region)
-    limits = Limits()
+    parts = GovernedPartitions(catalog, partitions, storage, guard, account, region)
+    warehouse = GovernedWarehouse(catalog, permissions, storage, guard, account, region)
+    limits = Limits.of_this_machine()
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
     engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
-    scheduler = Scheduler(limits.workers)
-    runner = Runner(lake, engine, results, recorder, _KEPT_ROWS - 1)
+    # Two threads more than workers: DDL and SHOW need no worker and shall not wait for one.
+    scheduler = Scheduler(limits.workers + 2, max(1, limits.workers - 1))
+    query_store = QueryStore(database, presence)
+    groups = WorkGroups(query_store, account, region, now)
+    prepared = PreparedStatements(query_store, guard, account, region, now)
+    runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
     queries = QueryService(
-        QueryStore(database, presence),
-        runner,
-        results,
-        recorder,
-        guard,
-        scheduler,
-        resolver.still_valid,
-        account,
-        region,
-        now,
+        query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
     )
     queries.recover()
 
@@ -226,10 +253,10 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     services: dict[str, Operations] = {
         "iam": identity_api.operations(iam),
         "sts": sts.operations(tokens, account),
-        "s3": storage_api.operations(storage_api.Gateway(storage, guard, region, account)),
-        "glue": catalog_api.operations(catalog, partitions, account, region),
+        "s3": storage_api.operations(storage, uploads, guard, account),
+        "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
-        "athena": query_api.operations(query_api.Handlers(queries, lake), account, region),
+        "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
         "cloudtrail": audit_api.operations(audit.handlers),
         "sagemaker": studio.operations,
     }
@@ -244,7 +271,10 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
     databases = (database, audit_database, index_database)
-    return Server(app, services, studio.apps, health, scheduler, engine, audit, uses, threads, presence, databases)
+    return Server(
+        app, services, studio.apps, health, queries, crawlers, engine, audit, uses, threads, presence, databases,
+        SweepThread(sweeper),
+    )  # fmt: skip
 
 
 def check(services: Mapping[str, Operations]) -> None:
@@ -255,12 +285,24 @@ def check(services: Mapping[str, Operations]) -> None:
             raise ConfigError(f"{service} has no operation {', '.join(sorted(unknown))}")
 
 
+def _blobs(config: Config, directory: DataDirectory, *, alone: bool) -> Blobs:
+    """Where objects' bytes lie. Either way the files that the engine may open are below ``directory.objects``."""
+    if not config.objects_url:
+        return LocalBlobs(directory.objects, alone=alone)
+    keys = (os.environ.get(OBJECTS_KEY_ID, ""), os.environ.get(OBJECTS_SECRET, ""))
+    try:
+        place = place_of(config.objects_url, config.region, *keys)
+    except ValueError as error:
+        raise ConfigError(f"objects_url: {error}; the keys are {OBJECTS_KEY_ID} and {OBJECTS_SECRET}") from error
+    return RemoteBlobs(place.store(), directory.objects, config.objects_cache_bytes)
+
+
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
     database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
     try:
-        return verify_log(directory, database, state)
+        return verify_log(directory, database, state, _blobs(config, directory, alone=False))
     finally:
         database.close()
         state.close()

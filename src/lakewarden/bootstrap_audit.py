@@ -39,6 +39,7 @@ from lakewarden.kernel.clock import Clock
 from lakewarden.query.store import QueryStore
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database
 from lakewarden.state.presence import Alone
+from lakewarden.storage.ports import Blobs
 from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
 
@@ -170,12 +171,12 @@ def rotate_digest_key(directory: DataDirectory) -> None:
         TrailStore(database).retire_keys(int(datetime.now(UTC).timestamp()))
 
 
-def verify_log(directory: DataDirectory, database: Database, state: Database) -> Report:
+def verify_log(directory: DataDirectory, database: Database, state: Database, blobs: Blobs) -> Report:
     """``lakewarden audit verify``; the server may be running or not."""
     keys = Keys(seal_key(directory), signing_key(directory).public_key())
     settings = audit_settings(directory)
     bucket = settings.anchor_bucket
-    stored = StoredAnchors(StorageStore(state), directory.objects, bucket) if bucket else None
+    stored = StoredAnchors(StorageStore(state), blobs, bucket) if bucket else None
     places = anchor_places(directory, settings, stored)
     return verify(AuditStore(database, keys.seal), places, directory.audit_latest, keys)
 

@@ -9,6 +9,8 @@ from typing import Self
 
 DEFAULT_REGION = "us-east-1"
 DEFAULT_PORT = 7070
+OBJECTS_KEY_ID = "LAKEWARDEN_OBJECTS_ACCESS_KEY_ID"
+OBJECTS_SECRET = "LAKEWARDEN_OBJECTS_SECRET_ACCESS_KEY"  # noqa: S105 - the variable's name
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _NOT_OURS = frozenset({"lost+found", "lock"})
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
@@ -25,12 +27,17 @@ class Config:
     It may hold a password, which is why the file has mode 0600; libpq's PGPASSFILE and PGSERVICE work as well.
     ``studio_url`` is the origin of Studio's pages (``https://studio.example.org``), which must not be the console's;
     empty for a server that people reach as 127.0.0.1: its Studio is ``localhost``.
+    ``objects_url`` is empty for the local directory, or ``s3+https://host[:port]/bucket[/prefix]`` (``s3+http`` only
+    for a store on this machine or a private network); its keys come from the environment: ``OBJECTS_KEY_ID`` and
+    ``OBJECTS_SECRET``. ``objects_cache_bytes`` bounds the files that queries on remote objects keep here.
     """
 
     account_id: str
     region: str
     database_url: str = ""
     studio_url: str = ""
+    objects_url: str = ""
+    objects_cache_bytes: int = 10 * 1024**3
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import structlog
 
 from lakewarden.guard import AuthorizedCall, Guard, Operation, Operations
-from lakewarden.kernel.call import Answer, Call
+from lakewarden.kernel.call import Answer, Call, Principal
 from lakewarden.kernel.errors import AwsError, NotImplementedOperation, ServiceUnavailable
 from lakewarden.observe import CallLog, Metrics
 from lakewarden.wire import RawRequest, Received, Refused, Response, Wire
@@ -124,10 +124,11 @@ class Dispatcher:
             closed = ServiceUnavailable("The audit log cannot be written.")
             return self._wire.respond_error(raw, call.service, call.operation, closed), closed.code
         self._called(call)
-        try:
-            call = await self._identified(call, operation)
-        except AwsError as error:
-            return await self._refuse(raw, Refused(error, call.service, call.operation, call))
+        if operation.identify is not None:
+            try:
+                call = await self._identified(call, operation.identify)
+            except AwsError as error:
+                return await self._refuse(raw, Refused(error, call.service, call.operation, call))
         result, failure = await self._handle(call, operation)
         members = result.members if isinstance(result, Answer) else result
         try:
@@ -142,12 +143,16 @@ class Dispatcher:
             return response, failure.code
         return self._wire.respond(raw, call.service, call.operation, result), "OK"
 
-    async def _identified(self, call: Call, operation: Operation) -> Call:
-        """The call under the name that it proves itself, where no signature gave it one."""
-        if operation.identify is None:
-            return call
+    async def _identified(self, call: Call, identify: Callable[[Call], Principal]) -> Call:
+        """The call under the name that it proves itself, no signature having given it one."""
         loop = asyncio.get_running_loop()
-        return replace(call, principal=await loop.run_in_executor(self._threads, operation.identify, call))
+        try:
+            return replace(call, principal=await loop.run_in_executor(self._threads, identify, call))
+        except AwsError:
+            raise
+        except Exception as error:
+            _log.exception("internal failure", request_id=call.request_id, operation=call.operation)
+            raise InternalFailure("We encountered an internal error. Please try again.") from error
 
     async def _handle(self, call: Call, operation: Operation) -> tuple[Mapping[str, Any] | Answer, AwsError | None]:
         try:

@@ -25,7 +25,7 @@ from lakewarden.permissions.store import PermissionStore
 from lakewarden.query.model import Caller, Execution, Failure, WorkGroup
 from lakewarden.query.store import QueryStore
 from lakewarden.state import Database
-from lakewarden.storage.model import Bucket, StoredObject
+from lakewarden.storage.model import Attributes, Bucket, StoredObject
 from lakewarden.storage.store import StorageStore
 
 NOW = "2026-01-31T09:30:00+00:00"
@@ -162,17 +162,19 @@ def test_locations_and_settings_are_given_back(database: Database) -> None:
 def test_objects_are_listed_by_the_bytes_of_their_keys(database: Database) -> None:
     store = StorageStore(database)
     keys = [*NAMES, "dir/", "dir/a", "dir/\0nul", "dir0", "dir.", "\U0001f600", "\uffff", "x" * 1024]
-    made = {key: StoredObject("lake", key, 1 << 40, "etag", NOW, "0" * 32, metadata={"ü": "\0"}) for key in keys}
-    with store.write() as index:
-        index.add_bucket(Bucket("lake", "us-east-1", NOW))
+    made = {
+        key: StoredObject("lake", key, 1 << 40, "etag", NOW, "0" * 32, Attributes(metadata={"ü": "\0"})) for key in keys
+    }
+    with store.write(NOW) as index:
+        index.put_bucket(Bucket("lake", "us-east-1", NOW))
         for one in made.values():
             index.put(one)
     with store.read() as index:
         assert [one.key for one in index.scan("lake", b"", b"", 100)] == sorted(keys, key=str.encode)
         assert [one.key for one in index.scan("lake", b"dir/", b"", 100)] == ["dir/", "dir/\0nul", "dir/a"]
-        assert [one.key for one in index.scan("lake", b"dir", b"dir/", 2)] == ["dir/\0nul", "dir/a"]
+        assert [one.key for one in index.scan("lake", b"dir", b"dir/\0", 2)] == ["dir/\0nul", "dir/a"]
         assert all(index.get("lake", key) == one for key, one in made.items())
-    with store.write() as index:
+    with store.write(NOW) as index:
         index.put(replace(made["a"], size=7))
         index.remove("lake", "B")
     with store.read() as index:

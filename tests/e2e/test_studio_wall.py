@@ -150,6 +150,19 @@ def test_least_reach_other_processes(attacker: Kernel, lab: Lab) -> None:
     assert "PermissionError" in escape(attacker, "import os; open(f'/proc/{os.getppid()}/mem', 'rb'); print('ESCAPED')")
 
 
+def test_least_reach_system_calls(attacker: Kernel) -> None:
+    """Not even a user namespace of its own, in which a process has every capability."""
+    code = """
+        import ctypes, os
+        libc = ctypes.CDLL(None, use_errno=True)
+        results = [libc.unshare(0x10000000), libc.mount(b"none", b"/tmp", b"tmpfs", 0, None), libc.syscall(321, 0, 0, 0)]
+        print(results, ctypes.get_errno())
+    """
+    assert escape(attacker, code) == "[-1, -1, -1] 1"
+    assert "Seccomp:\t2" in attacker.run("print(open('/proc/self/status').read())").replace("Seccomp: ", "Seccomp:")
+    assert "0000000000000000" in attacker.run("!grep CapEff /proc/self/status")
+
+
 def test_least_reach_network(lab: Lab, attacker: Kernel) -> None:
     port = lab.port
     names = escape(attacker, "import os; print(sorted(os.listdir('/proc/sys/net/ipv4/conf')))")

@@ -21,7 +21,7 @@ async def gathered(messages: list[MutableMapping[str, Any]]) -> bytes:
         "type": "http", "method": "PUT", "scheme": "http", "path": "/", "query_string": b"", "headers": [],
         "client": ("192.0.2.1", 1),
     }  # fmt: skip
-    return b"".join([chunk async for chunk in app.raw_request(scope, receive).body])
+    return b"".join([chunk async for chunk in app.raw_request(scope, app._Body(scope, receive)).body])
 
 
 def part(body: bytes, *, more: bool) -> MutableMapping[str, Any]:

@@ -1,9 +1,10 @@
 """``query.ports.Lake``: the catalog as one caller may see it, through Athena."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import replace as changed
 from typing import Any
 
+from lakewarden.adapters.altering import altered, members
 from lakewarden.catalog.errors import AlreadyExistsException, EntityNotFoundException, InsufficientPermissions
 from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.rules import attached_access
@@ -13,7 +14,9 @@ from lakewarden.kernel.arn import Arn, s3
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import EVERY_PARTITION, AccessMode, Column, DataFile, GovernedTable, Table, Wanted
 from lakewarden.query.errors import QueryFailed
-from lakewarden.sql.model import CreateDatabase, CreateTable, TableRef
+from lakewarden.query.reading import VIEW
+from lakewarden.sql.model import AlterDatabase, AlterTable, CreateDatabase, CreateTable, TableRef
+from lakewarden.sql.views import EXPANDED_TEXT
 from lakewarden.storage.service import StorageService, split_uri
 
 FORWARDED = {"aws:CalledVia": ("athena.amazonaws.com",), "aws:ViaAWSService": "true"}
@@ -50,10 +53,14 @@ class GovernedLake:
 
     def table_names(self, call: Call, database: str) -> Sequence[str]:
         """The tables that the caller may see; none of a database that is hidden or absent."""
+        return [governed.table.name for governed in self.tables(call, database)]
+
+    def tables(self, call: Call, database: str) -> Sequence[GovernedTable]:
+        """The same with what the caller may do with each."""
         database = database.lower()
         self._require(call, "glue:GetTables", "catalog", f"database/{database}")
         try:
-            return [governed.table.name for governed, _ in self._catalog.tables(call.principal, database)]
+            return [governed for governed, _ in self._catalog.tables(call.principal, database)]
         except (InsufficientPermissions, EntityNotFoundException):
             raise QueryFailed(f"SCHEMA_NOT_FOUND: Schema '{database}' does not exist", 2, 1004) from None
 
@@ -69,6 +76,9 @@ class GovernedLake:
 
     def _may_read(self, call: Call, governed: GovernedTable) -> bool:
         """Lake Formation vends access to who may lakeformation:GetDataAccess; in hybrid mode IAM on S3 decides alone."""
+        if not governed.table.location:
+            # A view has no data of its own.
+            return True
         mode, table = governed.access.mode, governed.table
         if mode is AccessMode.LAKE_FORMATION and not self._vended(call):
             return False
@@ -96,19 +106,23 @@ class GovernedLake:
             )
         )
 
-    def files(self, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]:
-        """The table's objects, partition by partition; of the partitions only those that are ``wanted``."""
+    def files(self, call: Call, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]:
+        """The table's objects, partition by partition; of the partitions only those that are ``wanted``.
+
+        Objects that belong to a principal (query results, and tables made among them) are that principal's alone.
+        """
+        reader = call.principal.grantee_arn
         own = self._own_files(table)
         if own is not None:
             return own
         if not table.location:
             return ()
         if not table.partition_keys:
-            return self._storage.files_under(table.location)
+            return self._storage.files_under(table.location, reader)
         return [
-            replace(file, partition=source.values)
+            changed(file, partition=source.values)
             for source in self._partitions.sources(table, wanted)
-            for file in self._storage.files_under(source.location)
+            for file in self._storage.files_under(source.location, reader)
         ]
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None:
@@ -125,6 +139,13 @@ class GovernedLake:
         except AlreadyExistsException:
             if not statement.if_not_exists:
                 raise
+
+    def alter_database(self, call: Call, statement: AlterDatabase) -> None:
+        """ALTER DATABASE SET DBPROPERTIES."""
+        self._require(call, "glue:UpdateDatabase", "catalog", f"database/{statement.name}")
+        found = self._catalog.database(call.principal, statement.name).document
+        parameters = {**(found.get("Parameters") or {}), **statement.properties}
+        self._catalog.update_database(call.principal, statement.name, {**found, "Parameters": parameters})
 
     def drop_database(self, call: Call, name: str, *, if_exists: bool, cascade: bool) -> None:
         """DROP DATABASE; without CASCADE only an empty one."""
@@ -147,14 +168,47 @@ class GovernedLake:
             if not statement.if_not_exists:
                 raise
 
-    def drop_table(self, call: Call, table: TableRef, *, if_exists: bool) -> None:
-        """DROP TABLE."""
+    def create_view(self, call: Call, table: TableRef, text: str, columns: Sequence[Column], *, replace: bool) -> None:
+        """CREATE [OR REPLACE] VIEW; only a view is replaced."""
+        database, name = table.key
+        resources = ("catalog", f"database/{database}", f"table/{database}/{name}")
+        present = self._catalog.find(call.principal, database, name) if replace else None
+        if present is None:
+            self._require(call, "glue:CreateTable", *resources)
+            self._catalog.create_table(call.principal, database, view_input(name, text, columns))
+            return
+        if present.table.table_type != VIEW:
+            raise QueryFailed(f"TABLE_ALREADY_EXISTS: '{database}.{name}' is a table, not a view", 2, 1301)
+        self._require(call, "glue:UpdateTable", *resources)
+        self._catalog.update_table(call.principal, database, view_input(name, text, columns), None)
+
+    def alter_table(self, call: Call, statement: AlterTable) -> None:
+        """ALTER TABLE; a right on the whole table is needed, and its holder sees the whole document."""
+        database, name = statement.table.key
+        self._require(call, "glue:UpdateTable", "catalog", f"database/{database}", f"table/{database}/{name}")
+        governed, record = self._catalog.table(call.principal, database, name)
+        if "ALTER" not in governed.access.actions:
+            raise InsufficientPermissions("Alter", name)
+        if governed.table.table_type == VIEW:
+            raise QueryFailed("NOT_SUPPORTED: ALTER TABLE of a view is not supported", 2, 1303)
+        if governed.table.parameters.get("table_type", "").upper() == "ICEBERG":
+            raise QueryFailed("NOT_SUPPORTED: ALTER TABLE of an Iceberg table is not supported", 2, 1303)
+        changed = {**altered(record.document, statement.change), "Name": name}
+        self._catalog.update_table(call.principal, database, changed, str(record.version))
+
+    def drop_table(self, call: Call, table: TableRef, *, if_exists: bool, view: bool = False) -> None:
+        """DROP TABLE or VIEW."""
         database, name = table.key
         self._require(call, "glue:DeleteTable", "catalog", f"database/{database}", f"table/{database}/{name}")
+        found = self._catalog.find(call.principal, database, name)
+        if found is not None and (found.table.table_type == VIEW) != view:
+            kind = "view" if not view else "table"
+            raise QueryFailed(f"FAILED: {database}.{name} is a {kind}", 2, 1301)
         try:
             self._catalog.delete_table(call.principal, database, name)
         except (EntityNotFoundException, InsufficientPermissions):
-            if not if_exists:
+            # Of what cannot be seen nothing is said; what can be seen and not be dropped is refused.
+            if not if_exists or found is not None:
                 raise
 
     def _require(self, call: Call, action: str, *resources: str) -> None:
@@ -176,9 +230,9 @@ def table_input(statement: CreateTable) -> dict[str, Any]:
         "Description": statement.comment,
         "TableType": "EXTERNAL_TABLE",
         "Parameters": dict(statement.parameters),
-        "PartitionKeys": [_column(one) for one in statement.partition_keys],
+        "PartitionKeys": members(statement.partition_keys),
         "StorageDescriptor": {
-            "Columns": [_column(one) for one in statement.columns],
+            "Columns": members(statement.columns),
             "Location": statement.location,
             "InputFormat": statement.input_format,
             "OutputFormat": statement.output_format,
@@ -190,5 +244,14 @@ def table_input(statement: CreateTable) -> dict[str, Any]:
     }
 
 
-def _column(column: Column) -> dict[str, str]:
-    return {"Name": column.name, "Type": column.type, **({"Comment": column.comment} if column.comment else {})}
+def view_input(name: str, text: str, columns: Sequence[Column]) -> dict[str, Any]:
+    """Glue's TableInput of a view, as Athena writes it."""
+    return {
+        "Name": name,
+        "TableType": VIEW,
+        "Parameters": {"presto_view": "true", "comment": "Presto View"},
+        "PartitionKeys": [],
+        "ViewOriginalText": text,
+        "ViewExpandedText": EXPANDED_TEXT,
+        "StorageDescriptor": {"Columns": members(columns), "Location": "", "SerdeInfo": {}},
+    }

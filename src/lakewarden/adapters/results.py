@@ -6,9 +6,12 @@ from lakewarden.adapters.lake import FORWARDED
 from lakewarden.guard import Access, Guard
 from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call
+from lakewarden.kernel.errors import AccessDenied
 from lakewarden.query.errors import QueryFailed
 from lakewarden.storage.errors import NoSuchBucket, NoSuchKey
-from lakewarden.storage.service import Attributes, StorageService, split_uri
+from lakewarden.storage.model import Attributes, StoredObject
+from lakewarden.storage.rules import Rules
+from lakewarden.storage.service import StorageService, split_uri
 
 _DEFAULT_PREFIX = "aws-athena-query-results-"
 
@@ -19,6 +22,7 @@ class OwnedResults:
     def __init__(self, storage: StorageService, guard: Guard, account: str, region: str) -> None:
         self._storage = storage
         self._guard = guard
+        self._rules = Rules(storage, guard, account)
         self._account = account
         self._region = region
 
@@ -47,7 +51,9 @@ class OwnedResults:
         self.may_write(call, uri)
         kind = "text/csv" if key.endswith(".csv") else "application/octet-stream"
         attributes = Attributes(content_type=kind, owner=call.principal.grantee_arn)
-        return self._storage.put(bucket, key, chunks, attributes).size
+        return self._storage.put(
+            bucket, key, chunks, attributes, lambda present: self._check_owner(call, present, "s3:PutObject")
+        ).size
 
     def read(self, call: Call, uri: str, start: int, length: int) -> bytes:
         """Bytes of the object, fewer at its end."""
@@ -57,4 +63,10 @@ class OwnedResults:
             stored = self._storage.get(bucket, key)
         except (NoSuchBucket, NoSuchKey):
             raise NoSuchKey("The query's result is not there any more.") from None
+        self._check_owner(call, stored, "s3:GetObject")
         return self._storage.read(stored, start, length)
+
+    def _check_owner(self, call: Call, stored: StoredObject | None, action: str) -> None:
+        """INVARIANT (non_interference): Athena is no way round the owner of a result either."""
+        if stored is not None and not self._rules.is_mine(call, stored, action):
+            raise AccessDenied("Access Denied")

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from lakewarden.guard import Access, Guard
 from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call, Principal, PrincipalType
 from lakewarden.kernel.clock import Clock
-from lakewarden.storage.blobs import path_of
-from lakewarden.storage.service import Attributes, StorageService
+from lakewarden.storage.model import Attributes
+from lakewarden.storage.ports import Blobs
+from lakewarden.storage.service import StorageService
 from lakewarden.storage.store import StorageStore
 
 _SERVICE = "cloudtrail.amazonaws.com"
@@ -88,10 +88,10 @@ class AnchorBucket:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnchors:
-    """The same objects, read from the index and the files, whether a server is running or not."""
+    """The same objects, read from the index and the blobs, whether a server is running or not."""
 
     store: StorageStore
-    objects: Path
+    blobs: Blobs
     bucket: str
 
     @property
@@ -106,9 +106,9 @@ class StoredAnchors:
     def lines(self) -> Iterable[str]:
         """All of them, in order."""
         found: list[str] = []
-        after = b""
+        start = b""
         with self.store.read() as index:
-            while page := index.scan(self.bucket, _HEADS.encode(), after, _PAGE):
-                found += [path_of(self.objects, one.blob).read_text("utf-8", "replace") for one in page]
-                after = page[-1].key.encode()
+            while page := index.scan(self.bucket, _HEADS.encode(), start, _PAGE):
+                found += [self.blobs.read(one.blob, 0, one.size).decode("utf-8", "replace") for one in page]
+                start = page[-1].key.encode() + b"\0"
         return reversed(found)

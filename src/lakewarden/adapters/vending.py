@@ -1,18 +1,22 @@
 """What credential vending needs of identity and of the audit log."""
 
+import contextlib
 import json
 import uuid
 from collections.abc import Iterable, Set
 from datetime import datetime
+
+import msgspec
 
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.records import data_access_record
 from lakewarden.identity.directory import Directory
 from lakewarden.identity.errors import EntityAlreadyExists
 from lakewarden.identity.model import Role
+from lakewarden.identity.profiles import LinkedRoles
 from lakewarden.identity.sealed import KeyRing
-from lakewarden.identity.service import IdentityService
 from lakewarden.identity.sessions import issue, seal
+from lakewarden.identity.store import IdentityStore
 from lakewarden.kernel.arn import Arn, iam, s3
 from lakewarden.kernel.call import Call, Session
 from lakewarden.kernel.errors import AccessDeniedException
@@ -23,18 +27,10 @@ from lakewarden.permissions.store import PermissionStore
 from lakewarden.permissions.trust import SESSION_TAG
 
 SERVICE_ROLE = "AWSServiceRoleForLakeFormationDataAccess"
-_PATH = "/aws-service-role/lakeformation.amazonaws.com/"
+_SERVICE = "lakeformation.amazonaws.com"
+_PATH = f"/aws-service-role/{_SERVICE}/"
+_TRUST = [{"Effect": "Allow", "Principal": {"Service": _SERVICE}, "Action": "sts:AssumeRole"}]
 _POLICY = "LakeFormationDataAccessServiceRolePolicy"
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "lakeformation.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 _ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
 
@@ -45,9 +41,16 @@ class RegisteredRoleSessions:
     """
 
     def __init__(
-        self, identity: IdentityService, directory: Directory, ring: KeyRing, store: PermissionStore, account: str
+        self,
+        identities: IdentityStore,
+        linked: LinkedRoles,
+        directory: Directory,
+        ring: KeyRing,
+        store: PermissionStore,
+        account: str,
     ) -> None:
-        self._identity = identity
+        self._identities = identities
+        self._linked = linked
         self._directory = directory
         self._ring = ring
         self._store = store
@@ -83,16 +86,16 @@ class RegisteredRoleSessions:
             paths = sorted(path_of(one.arn) for one in records.locations() if one.role_arn == role_arn)
         document = json.dumps(_service_policy(paths))
         role = self._directory.role(SERVICE_ROLE)
-        if role is None:
-            try:
-                self._identity.create_role(SERVICE_ROLE, json.dumps(_TRUST), _PATH)
-            except EntityAlreadyExists:
-                role = self._directory.role(SERVICE_ROLE)
-        if role is not None and json.loads(role.trust) != _TRUST:
-            # INVARIANT (no_escalation): a role of this name that somebody else may take is given nothing.
-            raise AccessDeniedException(f"The trust policy of {SERVICE_ROLE} was changed.")
-        if role is None or role.inline.get(_POLICY) != document:
-            self._identity.put_inline(Role, SERVICE_ROLE, _POLICY, document)
+        if role is not None and role.inline.get(_POLICY) == document:
+            return
+        with contextlib.suppress(EntityAlreadyExists):
+            self._linked.create(_SERVICE, "", "")
+        with self._identities.write() as identities:
+            found = identities.get(Role, SERVICE_ROLE)
+            # INVARIANT (no_escalation): a role of this name that is not the service's own is given nothing.
+            if found is None or found.path != _PATH or json.loads(found.trust)["Statement"] != _TRUST:
+                raise AccessDeniedException(f"{SERVICE_ROLE} is not the service's own role.")
+            identities.put(msgspec.structs.replace(found, inline={**found.inline, _POLICY: document}))
 
 
 def _service_policy(paths: Iterable[str]) -> dict[str, object]:

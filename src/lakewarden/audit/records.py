@@ -274,4 +274,4 @@ def username_of(identity: Mapping[str, Any]) -> str:
 
 def moment(value: datetime) -> str:
     """``2026-01-31T09:30:00Z``."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"

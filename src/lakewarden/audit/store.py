@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from lakewarden.audit.chain import START, Entry, Head, link
 from lakewarden.state import METADATA, Database
 
+_PAGE = 1000
 # On SQLite only a column of the very type INTEGER is the row's own number and needs no index of its own.
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _events = sa.Table(
@@ -61,17 +62,18 @@ class AuditStore:
             return _head(connection)
 
     def entries(self, after: int = 0, to: int | None = None) -> Iterator[Entry]:
-        """The entries after a sequence number, up to another, in order, streamed."""
-        query = (
-            sa.select(_events.c.sequence, _events.c.record, _events.c.previous, _events.c.hash, _events.c.seal)
-            .where(_events.c.sequence > after)
-            .order_by(_events.c.sequence)
-        )
+        """The entries after a sequence number, up to another, in order; read in pages as they are taken."""
+        query = sa.select(_events.c.sequence, _events.c.record, _events.c.previous, _events.c.hash, _events.c.seal)
+        query = query.order_by(_events.c.sequence).limit(_PAGE)
         if to is not None:
             query = query.where(_events.c.sequence <= to)
-        with self._database.read() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
-                yield Entry(*row)
+        while True:
+            with self._database.read() as connection:
+                page = [Entry(*row) for row in connection.execute(query.where(_events.c.sequence > after))]
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].sequence
 
     def records(self, after: int, limit: int) -> list[tuple[int, str]]:
         """At most ``limit`` records after a sequence number, in order, as ``(sequence, record)``."""

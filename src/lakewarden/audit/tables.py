@@ -27,7 +27,7 @@ from lakewarden.audit.store import AuditStore
 _PART = re.compile(r"([0-9]{20})-([0-9]{20})\.parquet")
 _CHUNK = 20_000
 _BACKGROUND = 5_000
-_GOOD_ROWS = 200_000
+_BOUNDS = (5_000, 200_000)
 _MOST_SMALL = 12
 _GRACE_SECONDS = 900
 Ran = tuple[QueryRow, Lineage]
@@ -81,9 +81,9 @@ class AuditTables:
                 return
             while found := self._log.records(position, _CHUNK):
                 position = self._write(found)
+                for name in SCHEMAS:
+                    self._merge(name)
             self._forget_removed()
-            for name in SCHEMAS:
-                self._merge(name)
             self._remove_retired()
 
     def refresh_in_background(self) -> None:
@@ -131,23 +131,17 @@ class AuditTables:
         return max(parts[-1].last if parts else 0, base[0].sequence if base else 0)
 
     def _merge(self, name: str) -> None:
-        """Merge neighbours into files of a good size, so that a reader opens few."""
-        group: list[Part] = []
-        rows = 0
-        for part in self._parts(name):
-            size = pq.read_metadata(part.path).num_rows
-            if size < _GOOD_ROWS:
-                group.append(part)
-                rows += size
-            if size >= _GOOD_ROWS or rows >= _GOOD_ROWS:
-                self._merge_group(name, group)
-                group, rows = [], 0
-        if len(group) > _MOST_SMALL:
-            self._merge_group(name, group)
+        """Merge the newest files, tiny ones first, so that a reader opens few and no row is written often."""
+        for bound in _BOUNDS:
+            run: list[Part] = []
+            for part in reversed(self._parts(name)):
+                if pq.read_metadata(part.path).num_rows >= bound:
+                    break
+                run.insert(0, part)
+            if len(run) > _MOST_SMALL:
+                self._merge_group(name, run)
 
     def _merge_group(self, name: str, group: Sequence[Part]) -> None:
-        if len(group) < 2:
-            return
         table = pa.concat_tables([pq.read_table(part.path, schema=SCHEMAS[name]) for part in group])
         self._store(name, group[0].first, group[-1].last, table)
         self._retire(part.path for part in group)

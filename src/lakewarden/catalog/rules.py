@@ -57,7 +57,7 @@ class Rules:
         """On the crawlers that ``member`` names, or all."""
 
         def rule(call: Call) -> Sequence[Access]:
-            named = call.params.get(member) or ["*"]
+            named = (call.params.get(member) if member else None) or ["*"]
             names = [named] if isinstance(named, str) else named
             return [
                 self._access(action or f"glue:{call.operation}", self.arn(f"crawler/{name}"), call, context)

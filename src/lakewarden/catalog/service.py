@@ -26,6 +26,7 @@ from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.lake import GovernedTable
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,255}")
+_BUCKET_ROOT = re.compile(r"s3[an]?://[^/]+")
 Document = Mapping[str, Any]
 Shown = tuple[GovernedTable, TableRecord]
 """A table with what the principal may do with it, and its record reduced to what the principal may see."""
@@ -119,7 +120,7 @@ class CatalogService:
         now = self._now()
         record = TableRecord(database, name, str(uuid.uuid4()), 0, now, now, principal.arn, {**document, "Name": name})
         _check_columns(record)
-        for place in outside_roots(record.table()):
+        for place in _checked_roots(record):
             self._permissions.require_location(principal, place, parent.location)
         with self._store.write(permissions=True) as entries:
             parent = _present(entries, database)
@@ -144,7 +145,7 @@ class CatalogService:
             record, version=record.version + 1, updated=self._now(), document={**document, "Name": record.name}
         )
         _check_columns(changed)
-        for place in outside_roots(changed.table()) - outside_roots(governed.table):
+        for place in _checked_roots(changed) - outside_roots(governed.table):
             parent = self.database(principal, record.database)
             self._permissions.require_location(principal, place, parent.location)
         with self._store.write() as entries:
@@ -258,6 +259,16 @@ def checked_name(name: str) -> str:
 
 def _location(document: Document) -> str:
     return str((document.get("StorageDescriptor") or {}).get("Location") or "")
+
+
+def _checked_roots(record: TableRecord) -> frozenset[str]:
+    """Where the table's parameters lead to; raises InvalidInput when not even the bucket is said."""
+    roots = outside_roots(record.table())
+    if any(not _BUCKET_ROOT.match(root) for root in roots):
+        raise InvalidInputException(
+            "storage.location.template and metadata_location must begin with s3:// and a bucket."
+        )
+    return roots
 
 
 def _check_columns(record: TableRecord) -> None:

@@ -48,5 +48,11 @@ def demo(directory: Path, file: Path | None, hide: tuple[str, ...], *, as_json: 
         sys.stdout.write(json.dumps(report.as_json(outcome), indent=2, ensure_ascii=False) + "\n")
         return
     report.show(outcome, console)
-    console.print(f"\nServe this lake again: [bold]lakewarden serve --data {server_data}[/]")
-    console.print(f"The administrator's keys: {server_data / 'credentials'}   Remove all: lakewarden demo --clean")
+    console.rule("go on")
+    for text in (
+        f"lakewarden serve --data {server_data}",
+        "export AWS_ENDPOINT_URL=http://127.0.0.1:7070",
+        f"export AWS_SHARED_CREDENTIALS_FILE={server_data / 'credentials'}   # the administrator",
+        "lakewarden demo --clean   # removes it all",
+    ):
+        console.print(text, highlight=False, soft_wrap=True)

@@ -86,13 +86,12 @@ def from_file(path: Path, hidden: Sequence[str]) -> Dataset:
         raise DemoError(f"cannot read {path}: {error.strerror}") from error
     stem = re.sub(r"\W+", "_", path.stem.lower()).strip("_") or "data"
     if path.suffix.lower() == ".parquet":
-        table = pa.parquet.read_table(io.BytesIO(content))
+        try:
+            table = pa.parquet.read_table(io.BytesIO(content))
+        except pa.ArrowException as error:
+            raise DemoError(f"{path} is no Parquet file that can be read: {error}") from error
         return _checked(_parquet(table, f"{stem}_db", stem, path.name, tuple(name.lower() for name in hidden)))
-    rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-    header = tuple(next(rows, ()))
-    if not header:
-        raise DemoError(f"{path} has no header row")
-    count = sum(1 for row in rows if row)
+    header, count = _csv_shape(path, content)
     reviews = header == _REVIEWS_HEADER
     names = _column_names(header)
     return _checked(
@@ -109,6 +108,19 @@ def from_file(path: Path, hidden: Sequence[str]) -> Dataset:
             hidden=tuple(name.lower() for name in hidden) or (_REVIEWS_HIDDEN if reviews else ()),
         )
     )
+
+
+def _csv_shape(path: Path, content: bytes) -> tuple[tuple[str, ...], int]:
+    """The header, and how many rows follow it."""
+    try:
+        rows = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        header = tuple(next(rows, ()))
+        count = sum(1 for row in rows if row)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DemoError(f"{path} is no CSV file in UTF-8: {error}") from error
+    if not header:
+        raise DemoError(f"{path} has no header row")
+    return header, count
 
 
 def _parquet(table: pa.Table, database: str, name: str, file_name: str, hidden: tuple[str, ...]) -> Dataset:

@@ -1,7 +1,7 @@
 """Runs the committed notebook as one scientist, in a real Jupyter kernel."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from traitlets.config import Config
 
 from lakewarden.demo.errors import DemoError
 
@@ -34,12 +35,19 @@ def explore(environment: Mapping[str, str]) -> Exploration:
     notebook = nbformat.reads(source, as_version=4)
     # The kernel gets the scientist's credentials and nothing of the administrator's environment.
     kernel_environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | dict(environment)
-    client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3")
+    # The kernel is spoken to over sockets in the file system, which no other user can open.
+    config = Config(KernelManager={"transport": "ipc"})
+    client = NotebookClient(notebook, timeout=_CELL_SECONDS, kernel_name="python3", config=config)
     try:
         client.execute(env=kernel_environment)
     except CellExecutionError as error:
         raise DemoError(f"the notebook failed:\n{error}") from error
-    report = _report(notebook)
+    return exploration_of(notebook.cells[-1].outputs)
+
+
+def exploration_of(outputs: Iterable[Mapping[str, Any]]) -> Exploration:
+    """What the outputs of the notebook's last cell report; raises :class:`DemoError` when they report nothing."""
+    report = _report(outputs)
     return Exploration(
         databases=tuple(report["databases"]),
         tables=tuple(report["tables"]),
@@ -50,8 +58,8 @@ def explore(environment: Mapping[str, str]) -> Exploration:
     )
 
 
-def _report(notebook: Any) -> Mapping[str, Any]:
-    for output in notebook.cells[-1].outputs:
+def _report(outputs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    for output in outputs:
         found: Mapping[str, Any] | None = output.get("data", {}).get("application/json")
         if found is not None:
             return found

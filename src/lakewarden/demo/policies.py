@@ -28,6 +28,49 @@ def group_policy(account: str) -> Document:
     }
 
 
+_PROFILE = "arn:aws:sagemaker:*:*:user-profile/${sagemaker:DomainId}/${sagemaker:UserProfileName}"
+
+
+def own_profile_policy() -> Document:
+    """The group's right to Studio: each person opens the user profile that bears her own name, and no other."""
+    actions = ["sagemaker:DescribeUserProfile", "sagemaker:CreatePresignedDomainUrl"]
+    return {
+        "Version": VERSION,
+        "Statement": [
+            {"Sid": "OwnProfile", "Effect": "Allow", "Action": actions, "Resource": _PROFILE},
+            {"Sid": "NoOtherProfile", "Effect": "Deny", "Action": actions, "NotResource": _PROFILE},
+            {"Sid": "NoNotebookInstances", "Effect": "Deny", "Action": "sagemaker:*NotebookInstance*", "Resource": "*"},
+        ],
+    }
+
+
+def own_spaces_policy() -> Document:
+    """The execution role's right to Studio: spaces and apps of its own profile."""
+    return {
+        "Version": VERSION,
+        "Statement": [
+            {
+                "Sid": "OwnSpacesAndApps",
+                "Effect": "Allow",
+                "Action": [
+                    "sagemaker:CreateSpace",
+                    "sagemaker:DeleteSpace",
+                    "sagemaker:CreateApp",
+                    "sagemaker:DeleteApp",
+                ],
+                "Resource": [
+                    "arn:aws:sagemaker:*:*:space/${sagemaker:DomainId}/*",
+                    "arn:aws:sagemaker:*:*:app/${sagemaker:DomainId}/*",
+                ],
+                "Condition": {
+                    "ArnLike": {"sagemaker:OwnerUserProfileArn": _PROFILE},
+                    "StringEquals": {"sagemaker:SpaceSharingType": "Private"},
+                },
+            }
+        ],
+    }
+
+
 def trust_policy(account: str, scientist: str) -> Document:
     """Who may take the role: its own person only, with a session and source identity that name her."""
     return {

@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from rich.columns import Columns
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.panel import Panel
+from rich.markup import escape
 from rich.table import Table
 
 from lakewarden.demo.notebook import Exploration
 from lakewarden.demo.walkthrough import LIMITED, Outcome
 
-_SAMPLE_ROWS = 3
 _VALUE_WIDTH = 28
 
 
@@ -55,35 +54,56 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def show(outcome: Outcome, console: Console) -> None:
-    """Print both notebooks side by side, the refusals, and who read which columns."""
+    """Print both notebooks side by side, the refusals, and who read which columns. Readable at 80 characters."""
+    data = outcome.dataset
     console.rule("the same notebook, two scientists")
-    console.print(Columns([_panel(name, seen) for name, seen in outcome.explorations.items()], equal=True))
+    console.print(f"The first row of {data.database}.{data.table}, as each of them got it:\n", highlight=False)
+    console.print(_side_by_side(outcome))
+    for scientist, seen in outcome.explorations.items():
+        console.print(
+            f"[bold]{scientist}[/] sees the databases {', '.join(seen.databases)}; {len(seen.columns)} columns x"
+            f" {seen.rows:,} rows",
+            highlight=False,
+        )
     console.rule("what was not granted does not exist")
     for column, answer in outcome.explorations[LIMITED].answers.items():
-        console.print(f"[bold]{LIMITED}[/] asks for [bold]{column}[/]:\n  {answer}", highlight=False)
-    console.print(f"[bold]{LIMITED}[/] opens the object itself:\n  {outcome.raw_object}", highlight=False)
+        _said(console, f"{LIMITED} asks for {column}", answer)
+    _said(console, f"{LIMITED} opens the object itself", outcome.raw_object)
     console.rule("the audit trail: who read which columns")
     console.print(_audit_table(outcome))
     for refusal in outcome.refusals:
-        console.print(f"refused to [bold]{refusal['person']}[/]: {refusal['error']}", highlight=False)
+        _said(console, f"{refusal['person']} was refused", refusal["error"])
 
 
-def _panel(scientist: str, seen: Exploration) -> Panel:
-    table = Table(box=None, show_header=True, header_style="bold")
-    table.add_column("column")
-    for number in range(1, _SAMPLE_ROWS + 1):
-        table.add_column(f"row {number}", overflow="ellipsis", no_wrap=True, max_width=_VALUE_WIDTH)
-    for column in seen.columns:
-        table.add_row(column, *(row[column].replace("\n", " ") for row in seen.sample[:_SAMPLE_ROWS]))
-    title = f"{scientist}: {len(seen.columns)} columns x {seen.rows:,} rows"
-    return Panel(table, title=title, subtitle=f"databases: {', '.join(seen.databases)}")
+def _said(console: Console, title: str, answer: str) -> None:
+    console.print(f"[bold]{escape(title)}[/]:", highlight=False)
+    console.print(f"  {escape(answer)}", highlight=False, soft_wrap=True)
+
+
+def _side_by_side(outcome: Outcome) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("column", no_wrap=True)
+    for scientist in outcome.explorations:
+        table.add_column(scientist, overflow="ellipsis", no_wrap=True, max_width=_VALUE_WIDTH)
+    for column, _ in outcome.dataset.columns:
+        cells = [_first_value(seen, column) for seen in outcome.explorations.values()]
+        table.add_row(escape(column), *cells)
+    return table
+
+
+def _first_value(seen: Exploration, column: str) -> str:
+    if column not in seen.columns:
+        return "[dim]-[/]"
+    return escape(" ".join(seen.sample[0][column].split())) if seen.sample else ""
 
 
 def _audit_table(outcome: Outcome) -> Table:
     total = len(outcome.dataset.columns)
-    table = Table("time", "person", "role", "query", "table", "columns read")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in ("time (UTC)", "person", "query"):
+        table.add_column(title, no_wrap=True)
+    table.add_column(f"columns of {outcome.dataset.table} that were read")
     for access in outcome.audit:
-        listed = ", ".join(access.columns[:6]) + (" ..." if len(access.columns) > 6 else "")
-        columns = f"{len(access.columns)} of {total}: {listed}"
-        table.add_row(access.at, access.person, access.role, access.query_id, access.table, columns)
+        columns = f"{len(access.columns)} of {total}: {', '.join(access.columns)}"
+        table.add_row(access.at[11:19], access.person, access.query_id[:8], columns)
     return table

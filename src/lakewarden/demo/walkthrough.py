@@ -14,6 +14,7 @@ from lakewarden.demo.dataset import Dataset
 from lakewarden.demo.errors import DemoError
 from lakewarden.demo.notebook import Exploration, explore
 from lakewarden.demo.server import RunningServer
+from lakewarden.demo.studio import NoStudio, furnish
 
 FULL = "data-scientist-full"
 LIMITED = "data-scientist-limited"
@@ -56,15 +57,32 @@ def run(server: RunningServer, dataset: Dataset, progress: Progress) -> Outcome:
     """Do the walkthrough from an empty account; raises :class:`DemoError` when a step does not do what it should."""
     people = prepare(server, dataset, progress)
     account = server.administrator["AccountId"]
-    explorations: dict[str, Exploration] = {}
-    for scientist, keys in people.keys.items():
-        progress(f"run the notebook as {scientist}")
-        credentials = take_role(server, account, scientist, keys)
-        explorations[scientist] = explore(_notebook_environment(server, credentials, dataset, people.results))
+    explorations = _explore(server, dataset, people, progress)
     progress("try to read the raw object with the limited scientist's credentials")
     raw = _raw_object(server, take_role(server, account, LIMITED, people.keys[LIMITED]), dataset)
     progress("read the audit trail")
     return Outcome(dataset, explorations, raw, *_audit(_session(server, server.administrator)))
+
+
+def _explore(server: RunningServer, dataset: Dataset, people: People, progress: Progress) -> Mapping[str, Exploration]:
+    """Each scientist runs the notebook in her own JupyterLab; in a bare kernel where the server starts no JupyterLab."""
+    account = server.administrator["AccountId"]
+    roles = {one: f"arn:aws:iam::{account}:role/{policies.execution_role_name(one)}" for one in people.keys}
+    question = _question(dataset, people.results)
+    try:
+        progress("make a Studio domain with a profile for each scientist")
+        studio = furnish(server, _session(server, server.administrator), GROUP, roles)
+    except NoStudio as reason:
+        progress(f"{reason} The notebook runs in a bare kernel")
+        return {
+            scientist: explore(_keys(server, take_role(server, account, scientist, keys)) | question)
+            for scientist, keys in people.keys.items()
+        }
+    explorations: dict[str, Exploration] = {}
+    for scientist, keys in people.keys.items():
+        progress(f"open Studio as {scientist} and run the notebook there")
+        explorations[scientist] = studio.explore(scientist, _session(server, keys), question)
+    return explorations
 
 
 def prepare(server: RunningServer, dataset: Dataset, progress: Progress) -> People:
@@ -181,15 +199,19 @@ def _grant(aws: Callable[[str], Any], account: str, dataset: Dataset) -> None:
         )
 
 
-def _notebook_environment(
-    server: RunningServer, credentials: Mapping[str, str], dataset: Dataset, results: str
-) -> Mapping[str, str]:
+def _keys(server: RunningServer, credentials: Mapping[str, str]) -> dict[str, str]:
+    """What a bare kernel needs; in Studio endpoint, region and credentials are there."""
     return {
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_DEFAULT_REGION": server.administrator["Region"],
         "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
         "AWS_SESSION_TOKEN": credentials["SessionToken"],
+    }
+
+
+def _question(dataset: Dataset, results: str) -> dict[str, str]:
+    return {
         "DEMO_DATABASE": dataset.database,
         "DEMO_TABLE": dataset.table,
         "DEMO_HIDDEN_COLUMN": dataset.hidden[0],

@@ -55,7 +55,7 @@ class ProviderKeys:
         """The issuer's keys; raises :class:`IdpCommunicationError`."""
         file = self._directory / f"{quote(issuer.removeprefix('https://'), safe='')}.json"
         if file.is_file():
-            return _keys_of(json.loads(file.read_text(encoding="utf-8")))
+            return _keys_of(_read(file))
         with self._lock:
             held = self._held.get(issuer)
             age = time.monotonic() - held[0] if held is not None else _FRESH_SECONDS
@@ -73,6 +73,13 @@ class ProviderKeys:
         if not isinstance(address, str) or discovery.get("issuer", "").rstrip("/") != issuer:
             raise IdpCommunicationError("The identity provider's discovery document is not its own.")
         return _keys_of(self._get(address))
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise IdpCommunicationError("The identity provider's key set cannot be read.") from error
 
 
 def _keys_of(document: Any) -> Sequence[Key]:

@@ -1,6 +1,7 @@
 """The policies that apply to a principal right now: the identity side of the guard."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from lakewarden.identity.directory import Directory, Present
@@ -58,13 +59,16 @@ def _session(present: Present, principal: Principal) -> tuple[CompiledPolicy, ..
         return None if session.mfa else (_USER_SESSION,)
     if not (session.policies or session.policy_arns or federated):
         return None
-    inline = tuple(
-        compile_policy(document, layer=Layer.SESSION, name="inline:session") for document in session.policies
-    )
+    inline = tuple(_compiled(document) for document in session.policies)
     managed = tuple(
         policy for arn in session.policy_arns if (policy := present.managed(arn, Layer.SESSION)) is not None
     )
     return inline + managed + ((_FEDERATED_USER,) if federated else ())
+
+
+@lru_cache(maxsize=1024)
+def _compiled(document: str) -> CompiledPolicy:
+    return compile_policy(document, layer=Layer.SESSION, name="inline:session")
 
 
 def _denying(document: Mapping[str, Any]) -> CompiledPolicy:

@@ -1,10 +1,10 @@
 """Who calls what: the values that the wire layer hands to the guard."""
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 
 class PrincipalType(Enum):
@@ -80,6 +80,19 @@ class Principal:
 ANONYMOUS = Principal(PrincipalType.ANONYMOUS, "", "", "", "")
 
 
+class Upload(Protocol):
+    """The streaming blob of an S3 upload. It raises at its end, or before, when it is not what was signed or promised."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The decoded bytes. Whoever has taken some must discard them all when the iteration raises."""
+        ...
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """After the end: kind -> base64 value; those that the client sent, verified, and S3's default kind."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One authenticated, parsed call; nothing is authorised yet.
@@ -87,6 +100,8 @@ class Call:
     ``service`` is botocore's service name (``athena``), ``params`` the input members under the names and with the
     Python types that boto3 uses. ``body`` is the streaming blob of an S3 upload, already signature-checked
     as it is read; ``None`` elsewhere. ``at`` is the server's time of arrival (UTC).
+    ``auth_type`` is S3's ``s3:authType`` (``REST-HEADER``, ``REST-QUERY-STRING``, ``POST``), empty when unsigned;
+    ``signed_at`` the time that the client put into its signature.
     """
 
     principal: Principal
@@ -100,7 +115,9 @@ class Call:
     user_agent: str = ""
     secure: bool = False
     host: str = ""
-    body: AsyncIterable[bytes] | None = None
+    body: Upload | None = None
+    auth_type: str = ""
+    signed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from lakewarden.permissions.model import (
@@ -55,6 +56,7 @@ _grants = sa.Table(
     sa.Column("grantable", sa.Text, nullable=False),
     sa.Index("ix_lf_grants_database_table_name", "database", "table_name"),
 )
+_GRANTS = sa.select(_grants.c.principal, _grants.c.resource, _grants.c.permissions, _grants.c.grantable)
 _locations = sa.Table(
     "lf_locations",
     METADATA,
@@ -84,10 +86,10 @@ class Records(Restrictions):
 
     def grants_of(self, principal: str, *, catalog: bool = False) -> list[Grant]:
         """What a principal holds, in the order of granting; with ``catalog`` only what it holds on the catalog."""
-        query = sa.select(_grants).where(_grants.c.principal == principal).order_by(_grants.c.id)
+        query = _GRANTS.where(_grants.c.principal == principal).order_by(_grants.c.id)
         if catalog:
             query = query.where(_grants.c.kind == "catalog")
-        return [_grant(row) for row in self.connection.execute(query).mappings()]
+        return list(map(_grant, self.connection.execute(query).all()))
 
     def held_in(self, database: str, principal: str) -> list[Resource]:
         """The database and the tables of it that a principal holds anything on; column grants do not count."""
@@ -105,7 +107,7 @@ class Records(Restrictions):
 
     def grants(self) -> list[Grant]:
         """Every grant."""
-        return [_grant(row) for row in self.connection.execute(sa.select(_grants).order_by(_grants.c.id)).mappings()]
+        return list(map(_grant, self.connection.execute(_GRANTS.order_by(_grants.c.id)).all()))
 
     def put_grant(self, grant: Grant) -> None:
         """Replace what the principal holds on the very resource; an empty grant is removed."""
@@ -147,17 +149,17 @@ class Records(Restrictions):
 
     def grants_of_kind(self, *kinds: str) -> list[Grant]:
         """Every grant on resources of some kinds: ``tag``, ``policy``, ``expression``..."""
-        query = sa.select(_grants).where(_grants.c.kind.in_(kinds)).order_by(_grants.c.id)
-        return [_grant(row) for row in self.connection.execute(query).mappings()]
+        query = _GRANTS.where(_grants.c.kind.in_(kinds)).order_by(_grants.c.id)
+        return list(map(_grant, self.connection.execute(query).all()))
 
     def grants_on(self, resource: Resource) -> list[Grant]:
         """Every grant on the very resource."""
-        query = sa.select(_grants).where(
+        query = _GRANTS.where(
             _grants.c.resource == _written(resource),
             _grants.c.database == getattr(resource, "database", ""),
             _grants.c.table_name == getattr(resource, "table", ""),
         )
-        return [_grant(row) for row in self.connection.execute(query.order_by(_grants.c.id)).mappings()]
+        return list(map(_grant, self.connection.execute(query.order_by(_grants.c.id)).all()))
 
     def drop_opt_ins(self, database: str, table: str | None = None) -> None:
         """Remove the opt-ins on a table, or on a database and all in it."""
@@ -246,7 +248,7 @@ def _written(resource: Resource) -> str:
 @lru_cache(maxsize=1 << 16)
 def _read(text: str) -> Resource:
     """The same few texts are read over and over: one table's resource for each of its grants."""
-    body = json.loads(text)
+    body: dict[str, Any] = msgspec.json.decode(text)
     kind = _KINDS[body.pop("_")]
     fields: dict[str, Any] = {name: _frozen(value) for name, value in body.items()}
     return kind(**fields)
@@ -265,10 +267,6 @@ def _bare(kind: str, database: str, table: str) -> Resource:
     return DatabaseResource(database) if kind == "database" else TableResource(database, table)
 
 
-def _grant(row: sa.RowMapping) -> Grant:
-    return Grant(
-        row["principal"],
-        _read(row["resource"]),
-        _set(row["permissions"]),
-        _set(row["grantable"]),
-    )
+def _grant(row: Any) -> Grant:
+    principal, resource, permissions, grantable = row
+    return Grant(principal, _read(resource), _set(permissions), _set(grantable))

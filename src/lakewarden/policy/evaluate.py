@@ -52,6 +52,8 @@ class Layers:
 
     def with_resource(self, policy: CompiledPolicy | None, *, must_allow: bool) -> Self:
         """The same layers before a resource that has (or has not) a policy of its own."""
+        if policy is self.resource and must_allow is self.resource_must_allow:
+            return self
         return replace(self, resource=policy, resource_must_allow=must_allow)
 
 

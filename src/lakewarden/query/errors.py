@@ -12,6 +12,12 @@ class InvalidRequestException(AwsError):
         super().__init__(message, {"AthenaErrorCode": athena_code})
 
 
+class ResourceNotFoundException(AwsError):
+    """There is no such prepared statement or tagged resource."""
+
+    code = "ResourceNotFoundException"
+
+
 class MetadataException(AwsError):
     """The catalog has no such thing for this caller."""
 
@@ -30,3 +36,7 @@ class QueryFailed(Exception):
 
 class QueryCancelled(Exception):
     """Ends a query as CANCELLED."""
+
+    def __init__(self, text: str = "Query cancelled by user") -> None:
+        super().__init__(text)
+        self.text = text

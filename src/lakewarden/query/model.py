@@ -28,6 +28,8 @@ class Statistics(msgspec.Struct, frozen=True):
     service_ms: int = 0
     total_ms: int = 0
     scanned_bytes: int = 0
+    rows: int = 0
+    written_bytes: int = 0
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -116,6 +118,18 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "DML"
     substatement: str = ""
     statistics: Statistics = Statistics()
+    parameters: tuple[str, ...] = ()
+    reuse_minutes: int = 0
+    cutoff_bytes: int = 0
+    update_count: int = 0
+    manifest: str = ""
+    fingerprint: str = ""
+    reused: bool = False
+
+    @property
+    def staging(self) -> str:
+        """The folder that the result is written to, with its closing slash."""
+        return self.output.rpartition("/")[0] + "/"
 
     @property
     def final(self) -> bool:
@@ -133,3 +147,28 @@ class WorkGroup(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
     enforced: bool = False
     cutoff_bytes: int = 0
+    metrics: bool = False
+
+
+class PreparedStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement with question marks, shared by who may use its workgroup."""
+
+    workgroup: str
+    name: str
+    text: str
+    modified: str
+    description: str = ""
+
+
+class NamedQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A saved query."""
+
+    id: str
+    workgroup: str
+    name: str
+    database: str
+    text: str
+    owner: str
+    created: str
+    description: str = ""
+    token: str = ""

@@ -1,78 +1,120 @@
 """Runs one execution: parse, decide, record, read, write. SEMANTICS, "What an Athena user sees"."""
 
-import fnmatch
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from threading import Event
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from lakewarden import sql
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AwsError
-from lakewarden.kernel.lake import AccessMode, GovernedTable
 from lakewarden.query.errors import QueryFailed
 from lakewarden.query.model import Execution
-from lakewarden.query.ports import AccessAudit, Engine, Lake, ResultColumn, ResultStore, Scan
+from lakewarden.query.ports import (
+    AccessAudit,
+    Engine,
+    EngineResult,
+    Lake,
+    Partitions,
+    Prepared,
+    ResultColumn,
+    ResultStore,
+    Scan,
+    Warehouse,
+)
+from lakewarden.query.progress import Cancellation, Progress, elapsed_ms
+from lakewarden.query.reading import Read, Reader
 from lakewarden.query.results import Row, csv_chunks, metadata, text_lines
-from lakewarden.sql import model, show
-from lakewarden.sql.errors import SqlError, TableNotFound
+from lakewarden.query.utility import Utility
+from lakewarden.query.writing import Writer
+from lakewarden.sql import explain, files, model, views
+from lakewarden.sql.errors import SqlError
 
-_VARCHAR = 2147483647
-
-
-@dataclass(slots=True)
-class Progress:
-    """What is known of a run so far; filled in as it goes on."""
-
-    kind: str = "DML"
-    substatement: str = ""
-    columns: tuple[ResultColumn, ...] = ()
-    first_rows: list[Row] = field(default_factory=list)
-    complete: bool = False
-    rows: int = 0
-    bytes_written: int = 0
-    scanned_bytes: int = 0
-    planning_ms: int = 0
-    engine_ms: int = 0
-    tables: list[Mapping[str, object]] = field(default_factory=list)
+Earlier = Callable[[Execution, str], Execution | None]
+"""The caller's own earlier execution with a fingerprint, young enough for the execution's reuse; None if there is none."""
+_PLAN_COLUMN = (ResultColumn("Query Plan", "varchar", 2147483647),)
 
 
 class Runner:
     """Executes statements with their caller's rights."""
 
-    def __init__(self, lake: Lake, engine: Engine, results: ResultStore, audit: AccessAudit, keep_rows: int) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        partitions: Partitions,
+        engine: Engine,
+        warehouse: Warehouse,
+        results: ResultStore,
+        audit: AccessAudit,
+        prepared: Prepared,
+        keep_rows: int,
+    ) -> None:
         self._lake = lake
         self._engine = engine
         self._results = results
-        self._audit = audit
+        self._prepared = prepared
         self._keep_rows = keep_rows
+        self._reader = Reader(lake, audit)
+        self._utility = Utility(lake, partitions, prepared)
+        writer = Writer(self._reader, lake, partitions, engine, warehouse, results)
+        self._writers: Mapping[type, Callable[[Any, Execution, Call, Progress, Cancellation], None]] = {
+            model.CreateTableAs: writer.create_table_as,
+            model.Insert: writer.insert,
+            model.Unload: writer.unload,
+        }
 
-    def run(self, execution: Execution, call: Call, progress: Progress, cancelled: Event) -> None:
+    def run(self, execution: Execution, call: Call, progress: Progress, stop: Cancellation, earlier: Earlier) -> None:
         """Run to the end; raises QueryFailed or QueryCancelled."""
         try:
-            self._run(execution, call, progress, cancelled)
+            self._run(execution, call, progress, stop, earlier)
         except SqlError as error:
             raise QueryFailed(error.text, error.category, error.error_type) from error
         except AwsError as error:
             raise QueryFailed(error.message, 2, 1301) from error
 
-    def _run(self, execution: Execution, call: Call, progress: Progress, cancelled: Event) -> None:
+    def _run(self, execution: Execution, call: Call, progress: Progress, stop: Cancellation, earlier: Earlier) -> None:
         started = time.perf_counter()
-        statement = sql.parse(execution.sql, execution.database)
+        execution, statement = self._statement(execution, call)
         progress.kind, progress.substatement = statement.kind.value, statement.substatement
         # The right to write the result is asked for before any data is read.
         self._results.may_write(call, execution.output)
+        stop.check()
+        writer = self._writers.get(type(statement))
         if isinstance(statement, model.Select):
-            self._select(statement, execution, call, progress, cancelled, started)
-            return
-        progress.planning_ms = _elapsed(started)
-        columns, rows = self._utility(statement, call)
-        progress.columns, progress.first_rows, progress.complete = columns, list(rows), True
-        progress.rows = len(rows)
-        progress.bytes_written = self._write(call, execution, columns, iter((text_lines(rows),)))
+            self._select(statement, execution, call, progress, stop, earlier)
+        elif writer is not None:
+            writer(statement, execution, call, progress, stop)
+        else:
+            columns, rows = self._answer(statement, execution, call, progress, stop)
+            progress.planning_ms = progress.planning_ms or elapsed_ms(started)
+            progress.columns, progress.first_rows, progress.complete = columns, list(rows), True
+            progress.rows = len(rows)
+            progress.bytes_written = self._write(call, execution, columns, iter((text_lines(rows),)))
+
+    def _statement(self, execution: Execution, call: Call) -> tuple[Execution, model.Statement]:
+        """The statement that runs: for EXECUTE the prepared one, in its own text, with its values bound."""
+        statement = sql.parse(execution.sql, execution.database, execution.parameters)
+        if not isinstance(statement, model.Execute):
+            return execution, statement
+        text = self._prepared.text(call, execution.workgroup, statement.name)
+        found = sql.parse(text, execution.database, statement.parameters or execution.parameters)
+        if isinstance(found, model.Execute | model.Prepare | model.Deallocate):
+            raise SqlError("NOT_SUPPORTED: A prepared statement of a prepared statement is not supported")
+        return msgspec.structs.replace(execution, sql=text), found
+
+    def _answer(
+        self, statement: model.Statement, execution: Execution, call: Call, progress: Progress, stop: Cancellation
+    ) -> tuple[tuple[ResultColumn, ...], Sequence[Row]]:
+        if isinstance(statement, model.Explain):
+            return _PLAN_COLUMN, [(line,) for line in self._explain(statement, execution, call, progress, stop)]
+        if isinstance(statement, model.CreateView):
+            self._create_view(statement, execution, call, stop)
+            return (), ()
+        return self._utility.run(statement, execution, call)
+
+    # Queries
 
     def _select(
         self,
@@ -80,44 +122,46 @@ class Runner:
         execution: Execution,
         call: Call,
         progress: Progress,
-        cancelled: Event,
-        started: float,
+        stop: Cancellation,
+        earlier: Earlier,
     ) -> None:
-        tables = self._tables(query.tables, call)
-        plan = sql.plan(query, tables, execution.sql, execution.database)
-        progress.planning_ms = _elapsed(started)
-        scans = []
-        for planned in plan.scans:
-            names = [column.name for column in planned.columns]
-            governed = planned.governed
-            # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
-            self._audit.data_access(call, execution.id, governed, names)
-            files = tuple(self._lake.files(governed.table))
-            scans.append(Scan(planned, files))
-            progress.scanned_bytes += sum(file.size for file in files)
-            progress.tables.append(
-                {
-                    "table": f"{governed.table.database}.{governed.table.name}",
-                    "columns": names,
-                    "because": list(governed.access.because),
-                    "objects": len(files),
-                    "objectUris": [file.uri for file in files[:100]],
-                }
-            )
+        started = time.perf_counter()
+        read = self._reader.read(query, execution.sql, execution.database, call)
+        progress.planning_ms = elapsed_ms(started)
+        stop.check()
+        scans = self._reader.scans(read, execution, call, progress)
+        if not read.views and sql.is_repeatable(query):
+            found = earlier(execution, progress.fingerprint) if execution.reuse_minutes else None
+            if found is not None and self._reused(found, call, progress):
+                return
+        else:
+            progress.fingerprint = ""
         engine_started = time.perf_counter()
-        with self._engine.run(plan.sql, scans, cancelled) as result:
-            progress.columns = tuple(
-                ResultColumn(name, one.type, one.precision, one.scale)
-                for name, one in zip(plan.columns, result.columns, strict=True)
-            )
-            batches = self._counted(result.batches, progress)
-            chunks = csv_chunks(plan.columns, batches)
+        with self._engine.run(read.plan.sql, scans, stop.event) as result:
+            progress.columns = _columns(read, result)
+            batches = self._counted(result.batches, progress, stop)
+            chunks = csv_chunks(read.plan.columns, batches)
             progress.bytes_written = self._write(call, execution, progress.columns, chunks)
         progress.complete = progress.rows <= self._keep_rows
-        progress.engine_ms = _elapsed(engine_started)
+        progress.engine_ms = elapsed_ms(engine_started)
 
-    def _counted(self, batches: Iterator[pa.RecordBatch], progress: Progress) -> Iterator[pa.RecordBatch]:
+    def _reused(self, found: Execution, call: Call, progress: Progress) -> bool:
+        """Whether the earlier result can still be read by the caller, and so stands for this one."""
+        try:
+            self._results.may_read(call, found.output)
+            self._results.read(call, f"{found.output}.metadata", 0, 1)
+        except AwsError:
+            return False
+        progress.reused_output, progress.rows = found.output, found.statistics.rows
+        progress.scanned_bytes = progress.told_bytes = 0
+        progress.restricted = False
+        return True
+
+    def _counted(
+        self, batches: Iterator[pa.RecordBatch], progress: Progress, stop: Cancellation
+    ) -> Iterator[pa.RecordBatch]:
         for batch in batches:
+            stop.check()
             room = self._keep_rows - len(progress.first_rows)
             if room > 0:
                 kept = batch.slice(0, room)
@@ -130,73 +174,43 @@ class Runner:
         self._results.write(call, f"{execution.output}.metadata", iter((metadata(columns),)))
         return size
 
-    def _tables(self, refs: Sequence[model.TableRef], call: Call) -> Mapping[tuple[str, str], GovernedTable]:
-        found = {ref.key: self._lake.table(call, ref.database, ref.name) for ref in refs}
-        return {key: one for key, one in found.items() if one is not None and one.access.mode is not AccessMode.NONE}
+    def _explain(
+        self, statement: model.Explain, execution: Execution, call: Call, progress: Progress, stop: Cancellation
+    ) -> Sequence[str]:
+        started = time.perf_counter()
+        read = self._reader.read(statement.query, execution.sql, execution.database, call)
+        progress.planning_ms = elapsed_ms(started)
+        if statement.validate:
+            return ["true"]
+        lines = explain.document(read.plan).splitlines() if statement.form == "JSON" else explain.text(read.plan)
+        if not statement.analyze:
+            return lines
+        scans = self._reader.scans(read, execution, call, progress)
+        engine_started = time.perf_counter()
+        rows = size = 0
+        with self._engine.run(read.plan.sql, scans, stop.event) as result:
+            for batch in result.batches:
+                rows += batch.num_rows
+                size += batch.nbytes
+        progress.engine_ms = elapsed_ms(engine_started)
+        head = f"Planning: {progress.planning_ms}ms, Execution: {progress.engine_ms}ms, Output: {rows} rows ({size}B)"
+        return [head, *lines]
 
-    # DDL and SHOW
+    # Views
 
-    def _utility(self, statement: model.Statement, call: Call) -> tuple[tuple[ResultColumn, ...], Sequence[Row]]:
-        if isinstance(statement, model.CreateDatabase):
-            self._lake.create_database(call, statement)
-        elif isinstance(statement, model.DropDatabase):
-            self._lake.drop_database(call, statement.name, if_exists=statement.if_exists, cascade=statement.cascade)
-        elif isinstance(statement, model.CreateTable):
-            self._lake.create_table(call, statement)
-        elif isinstance(statement, model.DropTable):
-            self._lake.drop_table(call, statement.table, if_exists=statement.if_exists)
-        else:
-            return self._show(statement, call)
-        return (), ()
-
-    def _show(self, statement: model.Statement, call: Call) -> tuple[tuple[ResultColumn, ...], Sequence[Row]]:
-        if isinstance(statement, model.ShowDatabases):
-            names = self._lake.database_names(call)
-            return (_text("database_name"),), [(name,) for name in names if _like(name, statement.pattern)]
-        if isinstance(statement, model.ShowTables):
-            names = self._lake.table_names(call, statement.database)
-            return (_text("tab_name"),), [(name,) for name in names if _like(name, statement.pattern)]
-        if isinstance(statement, model.ShowColumns):
-            table = self._described(statement.table, call)
-            return (_text("field"),), [(name.ljust(20),) for name in table.access.described]
-        if isinstance(statement, model.ShowCreateTable):
-            table = self._described(statement.table, call)
-            if len(table.access.described) < len(table.table.all_columns):
-                raise QueryFailed(
-                    "Insufficient Lake Formation permission(s): Required Describe on the whole table", 2, 1301
-                )
-            return (_text("createtab_stmt"),), [(line,) for line in show.show_create_table(table.table)]
-        if isinstance(statement, model.Describe):
-            table = self._described(statement.table, call)
-            seen = set(table.access.described)
-            lines = show.describe(
-                tuple(column for column in table.table.columns if column.name in seen),
-                tuple(column for column in table.table.partition_keys if column.name in seen),
-            )
-            columns = (_text("col_name"), _text("data_type"), _text("comment"))
-            return columns, [tuple([*line.split("\t"), "", ""][:3]) for line in lines]
-        raise QueryFailed(f"NOT_SUPPORTED: {statement.substatement} is not supported", 2, 1303)
-
-    def _described(self, ref: model.TableRef, call: Call) -> GovernedTable:
-        found = self._lake.table(call, ref.database, ref.name)
-        if found is None:
-            raise TableNotFound(ref.line, ref.column, ref.database, ref.name)
-        return found
+    def _create_view(self, statement: model.CreateView, execution: Execution, call: Call, stop: Cancellation) -> None:
+        """CREATE VIEW: its creator must be able to run it now, and its columns are what it answers with."""
+        read = self._reader.read(statement.query, execution.sql, execution.database, call)
+        # The types are asked for without any data: the planned scans are given no files.
+        types = self._engine.describe(read.plan.sql, [Scan(one, ()) for one in read.plan.scans], stop.event)
+        columns = files.output_columns(read.plan.columns, types, ())
+        stop.commit()
+        text = views.encoded(statement.text, execution.database, columns)
+        self._lake.create_view(call, statement.table, text, columns, replace=statement.or_replace)
 
 
-def _text(name: str) -> ResultColumn:
-    return ResultColumn(name, "string", 0)
-
-
-def _like(name: str, pattern: str) -> bool:
-    """Hive's patterns: ``*`` for anything, ``|`` between alternatives."""
-    if not pattern:
-        return True
-    return any(
-        re.fullmatch(fnmatch.translate(one.replace("[", "[[]").replace("?", "[?]")), name)
-        for one in pattern.lower().split("|")
+def _columns(read: Read, result: EngineResult) -> tuple[ResultColumn, ...]:
+    return tuple(
+        ResultColumn(name, one.type, one.precision, one.scale)
+        for name, one in zip(read.plan.columns, result.columns, strict=True)
     )
-
-
-def _elapsed(started: float) -> int:
-    return max(1, round((time.perf_counter() - started) * 1000))

@@ -4,28 +4,29 @@ import asyncio
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Event
+from typing import Any
 
 import msgspec
 import structlog
 
+from lakewarden import sql
 from lakewarden.guard import Access, Authorizer
-from lakewarden.kernel.arn import Arn
 from lakewarden.kernel.call import Call, Principal
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError
 from lakewarden.query.errors import InvalidRequestException, QueryCancelled, QueryFailed
 from lakewarden.query.model import Caller, Execution, Failure, Statistics, WorkGroup
 from lakewarden.query.ports import AccessAudit, ResultColumn, ResultStore
+from lakewarden.query.progress import Cancellation, Progress
 from lakewarden.query.results import Page, columns_of, read_csv_page
-from lakewarden.query.run import Progress, Runner
+from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.store import QueryStore
+from lakewarden.query.workgroups import PRIMARY, WorkGroups, check_results
 
-PRIMARY = "primary"
 _REMEMBERED = 256
 _LONGEST_SQL = 262_144
 _log = structlog.get_logger("lakewarden.query")
@@ -37,9 +38,18 @@ class _Live:
     """A query that has not ended, or has just ended. Watchers are told of every change of state."""
 
     execution: Execution
-    cancelled: Event = field(default_factory=Event)
+    stop: Cancellation = field(default_factory=Cancellation)
     progress: Progress = field(default_factory=Progress)
     watchers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=set)
+    ended: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def claim_end(self) -> bool:
+        """True for the first that asks: an execution ends once, by itself or by being cancelled."""
+        with self.lock:
+            first = not self.ended
+            self.ended = True
+            return first
 
 
 class QueryService:
@@ -48,6 +58,7 @@ class QueryService:
     def __init__(
         self,
         store: QueryStore,
+        groups: WorkGroups,
         runner: Runner,
         results: ResultStore,
         audit: AccessAudit,
@@ -59,6 +70,7 @@ class QueryService:
         clock: Clock,
     ) -> None:
         self._store = store
+        self._groups = groups
         self._runner = runner
         self._results = results
         self._audit = audit
@@ -72,10 +84,20 @@ class QueryService:
         self._live: OrderedDict[str, _Live] = OrderedDict()
 
     def recover(self) -> None:
-        """After a restart: what had not ended has failed, visibly; and the workgroup ``primary`` exists."""
+        """After a restart: what waited is taken up again, what ran has failed, visibly.
+
+        INVARIANT (crash_safe): what has begun to change anything is never run twice; it was written as RUNNING first.
+        """
+        self._groups.ensure_primary()
+        waiting = []
         with self._store.write() as records:
             for execution in records.unfinished():
-                reason = "GENERIC_INTERNAL_ERROR: The server was restarted while the query waited or ran"
+                if not records.claim(execution.id):
+                    continue
+                if execution.state == "QUEUED":
+                    waiting.append(execution)
+                    continue
+                reason = "GENERIC_INTERNAL_ERROR: The server was restarted while the query ran"
                 call = execution.caller.call(self._clock(), "StartQueryExecution", {})
                 details = {
                     "queryId": execution.id, "state": "FAILED", "statementType": execution.kind, "tables": [],
@@ -87,8 +109,19 @@ class QueryService:
                         execution, state="FAILED", reason=reason, completed=self._now(), failure=Failure(1, 401, reason)
                     )
                 )
-            if records.workgroup(PRIMARY) is None:
-                records.put_workgroup(WorkGroup(name=PRIMARY, created=self._now()))
+        for execution in sorted(waiting, key=lambda one: one.submitted):
+            self._enqueue(execution)
+
+    def close(self) -> None:
+        """Before the server stops: what runs ends as FAILED; what waits is taken up after the next start."""
+        self._scheduler.drop()
+        reason = "GENERIC_INTERNAL_ERROR: The server was stopped while the query ran"
+        for live in list(self._live.values()):
+            if live.execution.state == "RUNNING" and live.stop.cancel() and live.claim_end():
+                now = self._clock()
+                caller = live.execution.caller.call(now, "StartQueryExecution", {})
+                self._finish(live, caller, "FAILED", Failure(1, 401, reason), reason, 1, now)
+        self._scheduler.close()
 
     # Executions
 
@@ -97,13 +130,15 @@ class QueryService:
         params = call.params
         if len(params["QueryString"].encode()) > _LONGEST_SQL:
             raise InvalidRequestException("The query string is longer than 262144 bytes.")
-        group = self.workgroup(params.get("WorkGroup") or PRIMARY)
+        group = self._groups.get(params.get("WorkGroup") or PRIMARY)
         if not group.enabled:
             raise InvalidRequestException(f"WorkGroup {group.name} is disabled.")
         owner, token = call.principal.grantee_arn, params.get("ClientRequestToken") or ""
         context = params.get("QueryExecutionContext") or {}
         if (context.get("Catalog") or "AwsDataCatalog").lower() != "awsdatacatalog":
             raise InvalidRequestException(f"Catalog {context['Catalog']} was not found.")
+        if params.get("EngineConfiguration"):
+            raise InvalidRequestException("EngineConfiguration is not supported.")
         execution_id = str(uuid.uuid4())
         execution = Execution(
             id=execution_id,
@@ -115,32 +150,47 @@ class QueryService:
             submitted=call.at.isoformat(),
             caller=Caller.of(call),
             token=token,
+            parameters=tuple(params.get("ExecutionParameters") or ()),
+            reuse_minutes=_reuse_minutes(params),
+            cutoff_bytes=group.cutoff_bytes,
         )
         with self._store.write() as records:
             before = records.by_token(owner, token) if token else None
             if before is not None:
-                if before.sql != execution.sql:
+                if (before.sql, before.parameters) != (execution.sql, execution.parameters):
                     raise InvalidRequestException("Idempotent parameters do not match")
                 return before.id
             records.put(execution)
-        live = _Live(execution)
-        with self._lock:
-            self._live[execution_id] = live
-            self._forget()
-        self._scheduler.submit(owner, lambda: self._work(live))
+        self._enqueue(execution)
         return execution_id
 
+    def _enqueue(self, execution: Execution) -> None:
+        live = _Live(execution)
+        with self._lock:
+            self._live[execution.id] = live
+            self._forget()
+        self._scheduler.submit(execution.owner, lambda: self._work(live))
+
     def _output(self, call: Call, group: WorkGroup, execution_id: str) -> str:
-        asked = (call.params.get("ResultConfiguration") or {}).get("OutputLocation") or ""
-        staging = group.output if group.enforced and group.output else asked or group.output
+        """Where the result goes: the workgroup's place where it is enforced, else the caller's, else a place of its own."""
+        asked = call.params.get("ResultConfiguration") or {}
+        check_results(asked, self._account)
+        location = asked.get("OutputLocation") or ""
+        staging = group.output if group.enforced and group.output else location or group.output
         if not staging:
             person = call.principal.grantee_arn.rpartition("/")[2]
             staging = f"s3://aws-athena-query-results-{self._account}-{self._region}/{person}/"
         if not staging.startswith("s3://") or len(staging) > 900:
             raise InvalidRequestException("outputLocation is not a valid S3 path.")
-        first = call.params["QueryString"].lstrip().split(None, 1)
-        utility = bool(first) and first[0].upper() in {"CREATE", "DROP", "SHOW", "DESCRIBE", "DESC", "ALTER", "MSCK"}
-        return f"{staging.rstrip('/')}/{execution_id}.{'txt' if utility else 'csv'}"
+        return f"{staging.rstrip('/')}/{execution_id}{self._suffix(call.params['QueryString'], group)}"
+
+    def _suffix(self, text: str, group: WorkGroup) -> str:
+        name = sql.executed_name(text)
+        if name:
+            with self._store.read() as records:
+                found = records.prepared(group.name, name)
+            return ".csv" if found is None else sql.output_of(found.text)
+        return sql.output_of(text)
 
     def _work(self, live: _Live) -> None:
         """Run a queued execution to its end, on a scheduler's thread."""
@@ -148,31 +198,57 @@ class QueryService:
         began = self._clock()
         queue_ms = _ms(began, datetime.fromisoformat(execution.submitted))
         call = execution.caller.call(began, "StartQueryExecution", {})
-        state, failure = "SUCCEEDED", None
+        state, failure, reason = "SUCCEEDED", None, ""
         try:
-            if live.cancelled.is_set():
-                raise QueryCancelled
+            live.stop.check()
             if not self._may_act(call.principal, began):
                 raise QueryFailed("The security token of the caller has expired or was revoked", 2, 1301)
-            self._change(live, msgspec.structs.replace(execution, state="RUNNING"))
-            self._runner.run(execution, call, live.progress, live.cancelled)
-        except QueryCancelled:
-            state = "CANCELLED"
+            self._begin(live)
+            self._runner.run(execution, call, live.progress, live.stop, self._earlier)
+        except QueryCancelled as error:
+            state, reason = "CANCELLED", error.text
         except QueryFailed as error:
             state, failure = "FAILED", Failure(error.category, error.error_type, error.text)
         except Exception:  # noqa: BLE001 - whatever broke ends this query visibly, and no other
             _log.exception("a query failed on our side", query_id=execution.id)
             text = "GENERIC_INTERNAL_ERROR: Internal error"
             state, failure = "FAILED", Failure(1, 401, text)
-        self._finish(live, call, state, failure, queue_ms, began)
+        if live.claim_end():
+            self._finish(live, call, state, failure, reason or (failure.message if failure else ""), queue_ms, began)
+
+    def _begin(self, live: _Live) -> None:
+        """RUNNING. Written down only for what changes something: a query that only reads can be run again."""
+        with live.lock:
+            if live.ended:
+                raise QueryCancelled
+            execution = msgspec.structs.replace(live.execution, state="RUNNING")
+            if not execution.output.endswith(".csv"):
+                with self._store.write() as records:
+                    records.put(execution)
+            self._change(live, execution)
+
+    def _earlier(self, execution: Execution, fingerprint: str) -> Execution | None:
+        """The caller's own result of the same statement over the same data, if it is young enough."""
+        with self._store.read() as records:
+            found = records.by_fingerprint(execution.owner, fingerprint)
+        if found is None or found.workgroup != execution.workgroup:
+            return None
+        age = self._clock() - datetime.fromisoformat(found.completed)
+        return found if age.total_seconds() <= execution.reuse_minutes * 60 else None
 
     def _finish(
-        self, live: _Live, call: Call, state: str, failure: Failure | None, queue_ms: int, began: datetime
+        self,
+        live: _Live,
+        call: Call,
+        state: str,
+        failure: Failure | None,
+        reason: str,
+        queue_ms: int,
+        began: datetime,
     ) -> None:
         progress, ended = live.progress, self._clock()
         total = _ms(ended, datetime.fromisoformat(live.execution.submitted))
         engine = progress.engine_ms or _ms(ended, began)
-        reason = failure.message if failure is not None else "Query cancelled by user" if state == "CANCELLED" else ""
         done = msgspec.structs.replace(
             live.execution,
             state=state,
@@ -181,8 +257,16 @@ class QueryService:
             completed=ended.isoformat(),
             kind=progress.kind,
             substatement=progress.substatement,
-            statistics=Statistics(queue_ms, progress.planning_ms, engine, 1, total, progress.scanned_bytes),
-        )
+            statistics=Statistics(
+                queue_ms, progress.planning_ms, engine, 1, total, progress.statistic_bytes, progress.rows,
+                progress.bytes_written,
+            ),
+            output=progress.reused_output or live.execution.output,
+            reused=bool(progress.reused_output),
+            update_count=progress.update_count,
+            manifest=progress.manifest,
+            fingerprint="" if progress.reused_output else progress.fingerprint,
+        )  # fmt: skip
         details: dict[str, object] = {
             "queryId": done.id,
             "state": state,
@@ -195,6 +279,10 @@ class QueryService:
         }
         if reason:
             details["error"] = reason
+        if progress.written:
+            details["writtenTo"] = progress.written
+        if progress.reused_output:
+            details["reusedResult"] = True
         try:
             self._audit.outcome(call, done.id, details)
         except AwsError as error:
@@ -261,18 +349,21 @@ class QueryService:
             raise _not_found(execution.id)
 
     def _may_see_others(self, call: Call, workgroup: str) -> bool:
-        return self._authorizer.check(call, Access("lakewarden:ReadOthersQueries", self.arn(workgroup))).allowed
+        return self._authorizer.check(call, Access("lakewarden:ReadOthersQueries", self._groups.arn(workgroup))).allowed
 
     def stop(self, call: Call, execution_id: str) -> None:
-        """StopQueryExecution; a query that has ended stays as it is."""
+        """StopQueryExecution: CANCELLED when it answers, whatever the query was at; what has ended stays as it is."""
         execution = self.execution(call, execution_id)
         live = self._live.get(execution.id)
-        if live is not None:
-            live.cancelled.set()
+        if live is None or not live.stop.cancel() or not live.claim_end():
+            return
+        now = self._clock()
+        caller = live.execution.caller.call(now, "StartQueryExecution", {})
+        self._finish(live, caller, "CANCELLED", None, "Query cancelled by user", 1, now)
 
     def listed(self, call: Call, workgroup: str, offset: int, limit: int) -> list[str]:
         """ListQueryExecutions: the caller's own, or all with the right to see others'."""
-        self.workgroup(workgroup)
+        self._groups.get(workgroup)
         owner = None if self._may_see_others(call, workgroup) else call.principal.grantee_arn
         with self._store.read() as records:
             return records.listed(workgroup, owner, offset, limit)
@@ -283,6 +374,9 @@ class QueryService:
         """A page of a result, read with the caller's own rights. Offset 0 begins with a DML result's header."""
         if execution.state != "SUCCEEDED":
             raise InvalidRequestException(f"Query has not yet finished. Current state: {execution.state}")
+        if execution.manifest:
+            self._results.may_read(call, execution.manifest)
+            return columns_of(self._results.read(call, f"{execution.output}.metadata", 0, 1 << 16)), Page((), None)
         live = self._live.get(execution.id)
         if live is not None and live.progress.complete and offset == 0:
             # The rows are the stored object's; the right to read that is asked for all the same.
@@ -304,27 +398,13 @@ class QueryService:
             lambda start, length: self._results.read(call, execution.output, start, length), offset, limit
         )
 
-    # Workgroups
-
-    def arn(self, workgroup: str) -> str:
-        """A workgroup's ARN."""
-        return str(Arn("athena", self._region, self._account, f"workgroup/{workgroup}"))
-
-    def workgroup(self, name: str) -> WorkGroup:
-        """The workgroup; raises InvalidRequestException."""
-        with self._store.read() as records:
-            found = records.workgroup(name)
-        if found is None:
-            raise InvalidRequestException(f"WorkGroup {name} is not found.")
-        return found
-
-    def workgroups(self) -> list[WorkGroup]:
-        """All workgroups."""
-        with self._store.read() as records:
-            return records.workgroups()
-
     def _now(self) -> str:
         return self._clock().isoformat()
+
+
+def _reuse_minutes(params: Mapping[str, Any]) -> int:
+    by_age = (params.get("ResultReuseConfiguration") or {}).get("ResultReuseByAgeConfiguration") or {}
+    return int(by_age.get("MaxAgeInMinutes") or 60) if by_age.get("Enabled") else 0
 
 
 def _not_found(execution_id: str) -> InvalidRequestException:

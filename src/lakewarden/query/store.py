@@ -1,13 +1,13 @@
-"""Executions and workgroups, durable."""
+"""Executions, workgroups, prepared statements, saved queries and tags, durable."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
 
-from lakewarden.query.model import Execution, WorkGroup
+from lakewarden.query.model import Execution, NamedQuery, PreparedStatement, WorkGroup
 from lakewarden.state import METADATA, Database, Presence
 
 _executions = sa.Table(
@@ -21,13 +21,38 @@ _executions = sa.Table(
     sa.Column("submitted", sa.String(40), nullable=False),
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("server", sa.String(8), nullable=False, server_default=""),
+    sa.Column("fingerprint", sa.String(64), nullable=False, server_default=""),
     sa.Index("ix_athena_executions_owner_token", "owner", "token"),
+    sa.Index("ix_athena_executions_fingerprint", "fingerprint"),
     sa.Index("ix_athena_executions_workgroup_submitted", "workgroup", "submitted"),
 )
 _workgroups = sa.Table(
     "athena_workgroups",
     METADATA,
     sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+
+_prepared = sa.Table(
+    "athena_prepared_statements",
+    METADATA,
+    sa.Column("workgroup", sa.String(128), primary_key=True),
+    sa.Column("name", sa.String(256), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+_named = sa.Table(
+    "athena_named_queries",
+    METADATA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("workgroup", sa.String(128), nullable=False, index=True),
+    sa.Column("created", sa.String(40), nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+)
+_tags = sa.Table(
+    "athena_tags",
+    METADATA,
+    sa.Column("arn", sa.String(512), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
 
@@ -56,6 +81,15 @@ class Records:
         )
         return [msgspec.json.decode(text, type=Execution) for text in self.connection.execute(query).scalars()]
 
+    def claim(self, execution_id: str) -> bool:
+        """Whether this server takes over an execution of one that is gone; only one server does."""
+        changed = self.connection.execute(
+            sa.update(_executions)
+            .where(_executions.c.id == execution_id, _executions.c.server.not_in(self.presence.alive()))
+            .values(server=self.presence.server)
+        )
+        return changed.rowcount == 1
+
     def listed(self, workgroup: str, owner: str | None, offset: int, limit: int) -> list[str]:
         """Ids of a workgroup's executions, newest first; of one owner, or of all."""
         query = sa.select(_executions.c.id).where(_executions.c.workgroup == workgroup)
@@ -64,13 +98,24 @@ class Records:
         query = query.order_by(_executions.c.submitted.desc(), _executions.c.id).offset(offset).limit(limit)
         return list(self.connection.execute(query).scalars())
 
+    def by_fingerprint(self, owner: str, fingerprint: str) -> Execution | None:
+        """The owner's newest successful execution with a fingerprint."""
+        query = (
+            sa.select(_executions.c.document)
+            .where(_executions.c.fingerprint == fingerprint, _executions.c.owner == owner)
+            .where(_executions.c.state == "SUCCEEDED")
+            .order_by(_executions.c.submitted.desc())
+            .limit(1)
+        )
+        return _execution(self.connection.execute(query).scalar_one_or_none())
+
     def put(self, execution: Execution) -> None:
         """Insert or replace."""
         document = msgspec.json.encode(execution).decode()
         changed = self.connection.execute(
             sa.update(_executions)
             .where(_executions.c.id == execution.id)
-            .values(state=execution.state, document=document)
+            .values(state=execution.state, document=document, fingerprint=execution.fingerprint)
         )
         if changed.rowcount == 0:
             self.connection.execute(
@@ -78,6 +123,7 @@ class Records:
                     id=execution.id, owner=execution.owner, workgroup=execution.workgroup, token=execution.token,
                     state=execution.state, submitted=execution.submitted, document=document,
                     server=self.presence.server,
+                    fingerprint=execution.fingerprint,
                 )
             )  # fmt: skip
 
@@ -102,6 +148,80 @@ class Records:
     def remove_workgroup(self, name: str) -> None:
         """Delete."""
         self.connection.execute(sa.delete(_workgroups).where(_workgroups.c.name == name))
+
+    def has_executions(self, workgroup: str) -> bool:
+        """Whether anything ran in the workgroup."""
+        query = sa.select(_executions.c.id).where(_executions.c.workgroup == workgroup).limit(1)
+        return self.connection.execute(query).scalar_one_or_none() is not None
+
+    # Prepared statements
+
+    def prepared(self, workgroup: str, name: str) -> PreparedStatement | None:
+        """The statement, or None."""
+        query = sa.select(_prepared.c.document).where(_prepared.c.workgroup == workgroup, _prepared.c.name == name)
+        text = self.connection.execute(query).scalar_one_or_none()
+        return None if text is None else msgspec.json.decode(text, type=PreparedStatement)
+
+    def all_prepared(self, workgroup: str) -> list[PreparedStatement]:
+        """A workgroup's statements by name."""
+        query = sa.select(_prepared.c.document).where(_prepared.c.workgroup == workgroup).order_by(_prepared.c.name)
+        return [msgspec.json.decode(text, type=PreparedStatement) for text in self.connection.execute(query).scalars()]
+
+    def put_prepared(self, statement: PreparedStatement) -> None:
+        """Insert or replace."""
+        self.remove_prepared(statement.workgroup, statement.name)
+        document = msgspec.json.encode(statement).decode()
+        self.connection.execute(
+            sa.insert(_prepared).values(workgroup=statement.workgroup, name=statement.name, document=document)
+        )
+
+    def remove_prepared(self, workgroup: str, name: str) -> None:
+        """Delete."""
+        self.connection.execute(
+            sa.delete(_prepared).where(_prepared.c.workgroup == workgroup, _prepared.c.name == name)
+        )
+
+    # Named queries
+
+    def named(self, query_id: str) -> NamedQuery | None:
+        """The saved query, or None."""
+        text = self.connection.execute(sa.select(_named.c.document).where(_named.c.id == query_id)).scalar_one_or_none()
+        return None if text is None else msgspec.json.decode(text, type=NamedQuery)
+
+    def all_named(self, workgroup: str) -> list[NamedQuery]:
+        """A workgroup's saved queries, newest first."""
+        query = (
+            sa.select(_named.c.document)
+            .where(_named.c.workgroup == workgroup)
+            .order_by(_named.c.created.desc(), _named.c.id)
+        )
+        return [msgspec.json.decode(text, type=NamedQuery) for text in self.connection.execute(query).scalars()]
+
+    def put_named(self, query: NamedQuery) -> None:
+        """Insert or replace."""
+        self.remove_named(query.id)
+        document = msgspec.json.encode(query).decode()
+        self.connection.execute(
+            sa.insert(_named).values(id=query.id, workgroup=query.workgroup, created=query.created, document=document)
+        )
+
+    def remove_named(self, query_id: str) -> None:
+        """Delete."""
+        self.connection.execute(sa.delete(_named).where(_named.c.id == query_id))
+
+    # Tags
+
+    def tags(self, arn: str) -> dict[str, str]:
+        """The tags of a workgroup or data catalog."""
+        text = self.connection.execute(sa.select(_tags.c.document).where(_tags.c.arn == arn)).scalar_one_or_none()
+        return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+
+    def put_tags(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Replace them all."""
+        self.connection.execute(sa.delete(_tags).where(_tags.c.arn == arn))
+        if tags:
+            document = msgspec.json.encode(dict(tags)).decode()
+            self.connection.execute(sa.insert(_tags).values(arn=arn, document=document))
 
 
 class QueryStore:

@@ -47,11 +47,100 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Explain:
-    """EXPLAIN of a query; it needs the same rights as the query itself."""
+    """EXPLAIN [ANALYZE] of a query; it needs the same rights as the query itself. ``form`` is TEXT or JSON."""
 
     query: Select
+    analyze: bool = False
+    form: str = "TEXT"
+    validate: bool = False
     kind: StatementKind = StatementKind.UTILITY
     substatement: str = "EXPLAIN"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTableAs:
+    """CREATE TABLE AS. ``properties`` are those of WITH, names lower case: text, or several texts for an ARRAY."""
+
+    table: TableRef
+    if_not_exists: bool
+    properties: Mapping[str, str | tuple[str, ...]]
+    query: Select
+    with_data: bool = True
+    kind: StatementKind = StatementKind.DDL
+    substatement: str = "CREATE_TABLE_AS_SELECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """INSERT INTO; ``columns`` is empty where the statement names none."""
+
+    table: TableRef
+    columns: tuple[str, ...]
+    query: Select
+    kind: StatementKind = StatementKind.DML
+    substatement: str = "INSERT"
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """UNLOAD (query) TO 'location' WITH (...)."""
+
+    query: Select
+    location: str
+    properties: Mapping[str, str | tuple[str, ...]]
+    kind: StatementKind = StatementKind.DML
+    substatement: str = "UNLOAD"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateView:
+    """CREATE [OR REPLACE] VIEW; ``text`` is the query as it was written."""
+
+    table: TableRef
+    or_replace: bool
+    query: Select
+    text: str
+    kind: StatementKind = StatementKind.DDL
+    substatement: str = "CREATE_VIEW"
+
+
+@dataclass(frozen=True, slots=True)
+class DropView:
+    """DROP VIEW."""
+
+    table: TableRef
+    if_exists: bool
+    kind: StatementKind = StatementKind.DDL
+    substatement: str = "DROP_VIEW"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """PREPARE name FROM statement."""
+
+    name: str
+    text: str
+    kind: StatementKind = StatementKind.UTILITY
+    substatement: str = "PREPARE"
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """EXECUTE name [USING literals]; ``parameters`` are the literals' texts."""
+
+    name: str
+    parameters: tuple[str, ...]
+    kind: StatementKind = StatementKind.DML
+    substatement: str = "EXECUTE"
+
+
+@dataclass(frozen=True, slots=True)
+class Deallocate:
+    """DEALLOCATE PREPARE name."""
+
+    name: str
+    kind: StatementKind = StatementKind.UTILITY
+    substatement: str = "DEALLOCATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +197,115 @@ class DropTable:
 
 
 @dataclass(frozen=True, slots=True)
+class AlterDatabase:
+    """ALTER DATABASE | SCHEMA name SET DBPROPERTIES."""
+
+    name: str
+    properties: Mapping[str, str]
+    kind: StatementKind = StatementKind.DDL
+    substatement: str = "ALTER_DATABASE"
+
+
+@dataclass(frozen=True, slots=True)
+class AddColumns:
+    """ALTER TABLE ... ADD COLUMNS."""
+
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceColumns:
+    """ALTER TABLE ... REPLACE COLUMNS."""
+
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeColumn:
+    """ALTER TABLE ... CHANGE [COLUMN] old new type [COMMENT 'c']."""
+
+    name: str
+    column: Column
+
+
+@dataclass(frozen=True, slots=True)
+class SetProperties:
+    """ALTER TABLE ... SET TBLPROPERTIES."""
+
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SetLocation:
+    """ALTER TABLE ... SET LOCATION."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSpec:
+    """``PARTITION (key = 'value', ...) [LOCATION 's3://...']``; names are lower case."""
+
+    values: Mapping[str, str]
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddPartitions:
+    """ALTER TABLE ... ADD [IF NOT EXISTS] PARTITION ..."""
+
+    partitions: tuple[PartitionSpec, ...]
+    if_not_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DropPartitions:
+    """ALTER TABLE ... DROP [IF EXISTS] PARTITION ..."""
+
+    partitions: tuple[PartitionSpec, ...]
+    if_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RenamePartition:
+    """ALTER TABLE ... PARTITION (...) RENAME TO PARTITION (...)."""
+
+    old: PartitionSpec
+    new: PartitionSpec
+
+
+Change = (
+    AddColumns
+    | ReplaceColumns
+    | ChangeColumn
+    | SetProperties
+    | SetLocation
+    | AddPartitions
+    | DropPartitions
+    | RenamePartition
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AlterTable:
+    """ALTER TABLE."""
+
+    table: TableRef
+    change: Change
+    kind: StatementKind = StatementKind.DDL
+    substatement: str = "ALTER_TABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class RepairTable:
+    """MSCK REPAIR TABLE."""
+
+    table: TableRef
+    kind: StatementKind = StatementKind.DDL
+    substatement: str = "MSCK_REPAIR_TABLE"
+
+
+@dataclass(frozen=True, slots=True)
 class ShowDatabases:
     """SHOW DATABASES | SCHEMAS [LIKE 'pattern'] (``*`` and ``|`` as in Hive)."""
 
@@ -124,6 +322,44 @@ class ShowTables:
     pattern: str = ""
     kind: StatementKind = StatementKind.UTILITY
     substatement: str = "SHOW_TABLES"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowViews:
+    """SHOW VIEWS [IN database] [LIKE 'pattern']."""
+
+    database: str
+    pattern: str = ""
+    kind: StatementKind = StatementKind.UTILITY
+    substatement: str = "SHOW_VIEWS"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPartitions:
+    """SHOW PARTITIONS table."""
+
+    table: TableRef
+    kind: StatementKind = StatementKind.UTILITY
+    substatement: str = "SHOW_PARTITIONS"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowProperties:
+    """SHOW TBLPROPERTIES table [('name')]."""
+
+    table: TableRef
+    name: str = ""
+    kind: StatementKind = StatementKind.UTILITY
+    substatement: str = "SHOW_TBLPROPERTIES"
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCreateView:
+    """SHOW CREATE VIEW view."""
+
+    table: TableRef
+    kind: StatementKind = StatementKind.UTILITY
+    substatement: str = "SHOW_CREATE_VIEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +382,10 @@ class ShowCreateTable:
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """DESCRIBE [EXTENDED | FORMATTED] table."""
+    """DESCRIBE [EXTENDED | FORMATTED] table or view; ``column`` is a column's name where one is asked for."""
 
     table: TableRef
+    column: str = ""
     kind: StatementKind = StatementKind.UTILITY
     substatement: str = "DESCRIBE_TABLE"
 
@@ -156,14 +393,29 @@ class Describe:
 Statement = (
     Select
     | Explain
+    | CreateTableAs
+    | Insert
+    | Unload
+    | CreateView
+    | DropView
+    | Prepare
+    | Execute
+    | Deallocate
     | CreateDatabase
+    | AlterDatabase
     | DropDatabase
     | CreateTable
+    | AlterTable
+    | RepairTable
     | DropTable
     | ShowDatabases
     | ShowTables
+    | ShowViews
     | ShowColumns
+    | ShowPartitions
+    | ShowProperties
     | ShowCreateTable
+    | ShowCreateView
     | Describe
 )
 

@@ -1,15 +1,19 @@
 """Statement text to a :data:`Statement`: one statement, of a kind that is known."""
 
+from collections.abc import Sequence
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
-from lakewarden.sql import calls, ddl, gate
+from lakewarden.sql import calls, ddl, gate, statements
+from lakewarden.sql.cursor import Cursor
 from lakewarden.sql.errors import SqlSyntaxError, Unsupported
 from lakewarden.sql.limits import check_length, check_tokens, no_tokens
 from lakewarden.sql.model import Select, Statement, TableRef
 from lakewarden.sql.normalize import normalize
+from lakewarden.sql.parameters import bind
 from lakewarden.sql.positions import at, position_of
 
 _TRINO = sqlglot.Dialect.get_or_raise("trino")
@@ -18,42 +22,115 @@ _CATALOGS = frozenset({"", "awsdatacatalog"})
 _QUERIES = frozenset({"SELECT", "WITH", "(", "VALUES"})
 
 
-def parse(text: str, database: str) -> Statement:
-    """Parse ``text``; tables without a database get ``database``. Raises :class:`SqlError`'s kinds."""
+def parse(text: str, database: str, parameters: Sequence[str] = ()) -> Statement:
+    """Parse ``text``; tables without a database get ``database``, question marks the ``parameters`` (literals).
+
+    Raises :class:`SqlError`'s kinds.
+    """
     check_length(text)
-    first = _first_word(text)
-    if first in ddl.KEYWORDS:
-        # sqlglot's tokenizer swallows whatever follows some first words (SHOW), so the first word is blanked out.
-        start = text.upper().index(first)
-        rest = text[:start] + " " * len(first) + text[start + len(first) :]
-        return ddl.Parser(first, _tokens(_HIVE, rest), text, database).statement()
-    if first not in _QUERIES:
-        raise _unknown(text, first)
-    tokens = _tokens(_TRINO, text)
-    if any(token.token_type is TokenType.SEMICOLON for token in tokens):
-        position = next(token.start for token in tokens if token.token_type is TokenType.SEMICOLON)
-        raise SqlSyntaxError(*at(text, position), "Only one sql statement is allowed")
-    return _query(tokens, text, database)
+    first, start = _first_word(text)
+    if first in _QUERIES:
+        return _query(bind(_tokens(_TRINO, text), parameters), text, database)
+    if first in ddl.KEYWORDS | statements.KEYWORDS:
+        rest = _blanked(text, first, start)
+        if first in statements.KEYWORDS:
+            tokens = _raw_tokens(_TRINO, rest)
+            if statements.is_query_statement(first, tokens):
+                return _around_query(first, tokens, text, database, parameters)
+        return ddl.statement(first, Cursor(_tokens(_HIVE, rest), text, database))
+    raise _unknown(text, first)
+
+
+def output_of(text: str) -> str:
+    """How Athena ends the name of a statement's result: ``.csv``, ``.txt``, or nothing where the result is files."""
+    first, start = _first_word(text)
+    if first in {"INSERT", "UNLOAD"}:
+        return ""
+    if first == "CREATE":
+        try:
+            tokens = _raw_tokens(_TRINO, _blanked(text, first, start)[:20_000])
+        except SqlSyntaxError:
+            return ".txt"
+        table = bool(tokens) and tokens[0].text.upper() == "TABLE"
+        return "" if table and statements.is_query_statement(first, tokens) else ".txt"
+    return ".txt" if first in ddl.KEYWORDS | {"EXPLAIN", "PREPARE", "DEALLOCATE"} else ".csv"
+
+
+def executed_name(text: str) -> str:
+    """The prepared statement that an EXECUTE names; empty for every other statement."""
+    first, start = _first_word(text)
+    if first != "EXECUTE":
+        return ""
+    tokens = _raw_tokens(_TRINO, _blanked(text, first, start))
+    return tokens[0].text.lower() if tokens else ""
+
+
+_CHANGING = (
+    exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentUser, exp.Localtime, exp.Localtimestamp, exp.TableSample,
+)  # fmt: skip
+_CHANGING_CALLS = frozenset(
+    {"rand", "random", "uuid", "shuffle", "now", "current_timestamp", "localtimestamp", "localtime", "current_time"}
+)
+
+
+def is_repeatable(query: Select) -> bool:
+    """Whether the same query over the same data always answers the same."""
+    if any(True for _ in query.tree.find_all(*_CHANGING)):
+        return False
+    return not any(calls.name_of(call) in _CHANGING_CALLS for call in query.tree.find_all(exp.Anonymous))
+
+
+def _blanked(text: str, first: str, start: int) -> str:
+    """``text`` without its first word: sqlglot's tokenizer swallows whatever follows some first words (SHOW)."""
+    return text[:start] + " " * len(first) + text[start + len(first) :]
+
+
+def _around_query(first: str, tokens: list[Token], text: str, database: str, parameters: Sequence[str]) -> Statement:
+    _check(tokens, text)
+    if first != "PREPARE":
+        # EXECUTE binds its own USING; the parameters of the call are its prepared statement's.
+        tokens = tokens if first == "EXECUTE" else bind(tokens, parameters)
+    return statements.statement(first, Cursor(tokens, text, database), lambda rest: _query(rest, text, database))
+
+
+def _bound(dialect: sqlglot.Dialect, text: str, parameters: Sequence[str]) -> list[Token]:
+    return bind(_tokens(dialect, text), parameters)
 
 
 def _tokens(dialect: sqlglot.Dialect, text: str) -> list[Token]:
+    tokens = _raw_tokens(dialect, text)
+    _check(tokens, text)
+    return tokens
+
+
+def _raw_tokens(dialect: sqlglot.Dialect, text: str) -> list[Token]:
     try:
         tokens = list(dialect.tokenize(text))
     except TokenError as error:
         raise no_tokens(error) from error
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
-    check_tokens(tokens, text)
     return tokens
 
 
-def _first_word(text: str) -> str:
+def _check(tokens: list[Token], text: str) -> None:
+    check_tokens(tokens, text)
+    for token in tokens:
+        if token.token_type is TokenType.SEMICOLON:
+            raise SqlSyntaxError(*at(text, token.start), "Only one sql statement is allowed")
+
+
+def _first_word(text: str) -> tuple[str, int]:
+    """The statement's first word, upper case, behind any comments, and where it stands."""
     try:
-        tokens = list(_TRINO.tokenize(text[:2000]))
+        tokens = list(_TRINO.tokenize(text[:10_000]))
     except TokenError:
         tokens = []
-    word = tokens[0].text if tokens else (text.split() or [""])[0]
-    return word.upper()
+    if not tokens:
+        word = (text.split() or [""])[0]
+        return word.upper(), text.find(word)
+    # sqlglot joins some words into one token (DEALLOCATE PREPARE).
+    return tokens[0].text.split()[0].upper() if tokens[0].text.split() else "", tokens[0].start
 
 
 def _unknown(text: str, first: str) -> Exception:
@@ -65,9 +142,9 @@ def _unknown(text: str, first: str) -> Exception:
 
 _REFUSED = frozenset(
     {
-        "ALTER", "ANALYZE", "ATTACH", "CALL", "CHECKPOINT", "COPY", "DEALLOCATE", "DELETE", "DETACH", "EXECUTE", "EXPLAIN",
-        "EXPORT", "GRANT", "IMPORT", "INSERT", "INSTALL", "LOAD", "MERGE", "MSCK", "OPTIMIZE", "PIVOT", "PRAGMA", "PREPARE",
-        "REFRESH", "REPLACE", "RESET", "REVOKE", "SET", "SUMMARIZE", "TRUNCATE", "UNLOAD", "UPDATE", "USE", "VACUUM",
+        "ANALYZE", "ATTACH", "CALL", "CHECKPOINT", "COPY", "DELETE", "DETACH", "EXPORT", "GRANT", "IMPORT", "INSTALL",
+        "LOAD", "MERGE", "OPTIMIZE", "PIVOT", "PRAGMA", "REFRESH", "REPLACE", "RESET", "REVOKE", "SET", "SUMMARIZE",
+        "TRUNCATE", "UPDATE", "USE", "VACUUM",
     }
 )  # fmt: skip
 
@@ -83,7 +160,7 @@ def _query(tokens: list[Token], text: str, database: str) -> Select:
     if not isinstance(tree, exp.Query):
         raise Unsupported("This statement")
     gate.check(tree, text)
-    return Select(tree, tuple(_tables(tree, text, database)))
+    return Select(tree, tuple(catalog_tables(tree, text, database)))
 
 
 def _syntax_error(error: ParseError, text: str) -> SqlSyntaxError:
@@ -95,7 +172,7 @@ def _syntax_error(error: ParseError, text: str) -> SqlSyntaxError:
     return SqlSyntaxError(line, column, f"mismatched input '{word[:60]}'")
 
 
-def _tables(tree: exp.Query, text: str, database: str) -> list[TableRef]:
+def catalog_tables(tree: exp.Query, text: str, database: str) -> list[TableRef]:
     """The catalog tables that are named, first mention first; names of CTEs in whose scope they stand are left out."""
     found: dict[tuple[str, str], TableRef] = {}
     for table in tree.find_all(exp.Table):

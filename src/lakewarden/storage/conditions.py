@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lakewarden.storage.errors import InvalidRange, NotModified, PreconditionFailed
+from lakewarden.storage.errors import InvalidArgument, InvalidRange, NoSuchKey, NotModified, PreconditionFailed
 from lakewarden.storage.model import StoredObject
 from lakewarden.storage.service import when
 
@@ -48,12 +48,42 @@ def check_conditions(params: Mapping[str, Any], stored: StoredObject) -> None:
         raise NotModified("Not Modified")
 
 
+def check_copy_conditions(params: Mapping[str, Any], source: StoredObject) -> None:
+    """The same four of a copy's source; all of them end in PreconditionFailed."""
+    named = {
+        member: params[f"CopySource{member}"]
+        for member in ("IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince")
+        if params.get(f"CopySource{member}")
+    }
+    try:
+        check_conditions(named, source)
+    except (NotModified, PreconditionFailed) as error:
+        raise _failed("x-amz-copy-source-If-*") from error
+
+
+def copied_range(header: str, size: int) -> tuple[int, int]:
+    """Start and length of ``x-amz-copy-source-range``, which must be exactly ``bytes=first-last`` within the source."""
+    found = _RANGE.fullmatch(header)
+    if found is None or not all(found.groups()):
+        raise InvalidArgument(
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
+            "zero-based offsets of the first and last bytes to copy"
+        )
+    first, last = (int(one) for one in found.groups())
+    if first > last or last >= size:
+        raise InvalidArgument(f"Range specified is not valid for source object of size: {size}")
+    return first, last - first + 1
+
+
 def check_write_conditions(params: Mapping[str, Any], present: StoredObject | None) -> None:
     """If-Match and If-None-Match of a write."""
     if params.get("IfNoneMatch") and present is not None and _names(params["IfNoneMatch"], present.etag):
         raise _failed("If-None-Match")
-    if params.get("IfMatch") and (present is None or not _names(params["IfMatch"], present.etag)):
-        raise _failed("If-Match")
+    if params.get("IfMatch"):
+        if present is None:
+            raise NoSuchKey("The specified key does not exist.")
+        if not _names(params["IfMatch"], present.etag):
+            raise _failed("If-Match")
 
 
 def _names(header: str, etag: str) -> bool:

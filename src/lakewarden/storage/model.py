@@ -1,28 +1,69 @@
-"""Buckets and objects."""
+"""Buckets, objects and uploads."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import anyio
+from lakewarden.policy import CompiledPolicy
+
+MULTIPART_KINDS = ("FULL_OBJECT", "COMPOSITE")
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAccess:
+    """A public access block. What no rule opens is closed: a new bucket has all four."""
+
+    block_acls: bool = True
+    ignore_acls: bool = True
+    block_policy: bool = True
+    restrict: bool = True
+
+
+OPEN = PublicAccess(False, False, False, False)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """``created`` is ISO 8601 UTC; ``policy`` a resource policy document or empty."""
+    """``created`` is ISO 8601 UTC; ``policy`` a resource policy document or empty, ``compiled`` what it says.
+
+    ``public_access`` is None once its configuration was deleted. ``tagged`` says whether any object ever had tags.
+    """
 
     name: str
     region: str
     created: str
     policy: str = ""
+    public_access: PublicAccess | None = PublicAccess()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    tagged: bool = False
+    compiled: CompiledPolicy | None = None
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a client says about an object. ``headers`` are CacheControl and its kind, under their member names.
+
+    ``owner`` is the ARN of the principal that a query result belongs to, empty for ordinary objects.
+    """
+
+    content_type: str = "binary/octet-stream"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """An object's or a part's checksums: kind -> base64 value, and FULL_OBJECT or COMPOSITE."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    type: str = "FULL_OBJECT"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object's facts. ``etag`` is without quotes; ``blob`` names the file of its bytes.
-
-    ``owner`` is the ARN of the principal that a query result belongs to, empty for ordinary objects.
-    """
+    """An object's facts. ``etag`` is without quotes; ``blob`` names its bytes; ``parts`` counts an upload's parts."""
 
     bucket: str
     key: str
@@ -30,10 +71,41 @@ class StoredObject:
     etag: str
     modified: str
     blob: str
-    content_type: str = "binary/octet-stream"
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    owner: str = ""
+    attributes: Attributes = Attributes()
+    sums: Sums = Sums()
+    parts: int = 0
+    upload: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The ARN of the principal that a query result belongs to, empty for ordinary objects."""
+        return self.attributes.owner
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an upload, or of a finished object (then without a blob)."""
+
+    number: int
+    size: int
+    etag: str = ""
+    modified: str = ""
+    blob: str = ""
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartUpload:
+    """An upload in parts. ``algorithm`` is the checksum kind that the client asked for, or empty; ``initiator`` its ARN."""
+
+    id: str
+    bucket: str
+    key: str
+    created: str
+    initiator: str
+    attributes: Attributes = Attributes()
+    algorithm: str = ""
+    sums_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +116,3 @@ class Listing:
     prefixes: tuple[str, ...]
     truncated: bool
     next_after: str
-
-
-_CHUNK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class FileBody:
-    """``length`` bytes of ``path`` from ``start`` on, read in 1 MiB pieces away from the event loop."""
-
-    path: Path
-    start: int
-    length: int
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The bytes."""
-        left = self.length
-        async with await anyio.open_file(self.path, "rb") as file:
-            await file.seek(self.start)
-            while left:
-                piece = await file.read(min(_CHUNK, left))
-                if not piece:
-                    raise OSError(f"{self.path} is shorter than its index entry")
-                left -= len(piece)
-                yield piece

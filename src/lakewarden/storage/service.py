@@ -1,16 +1,17 @@
 """Buckets and objects: what the gateway does, and what the rest of the house uses without going through it."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.decision import Layer
 from lakewarden.kernel.lake import DataFile
 from lakewarden.policy import CompiledPolicy, MalformedPolicyDocument, PolicyKind, compile_policy
-from lakewarden.storage.blobs import Blob, BlobStore, BlobWriter
 from lakewarden.storage.errors import (
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
@@ -20,34 +21,42 @@ from lakewarden.storage.errors import (
     MalformedPolicy,
     NoSuchBucket,
     NoSuchKey,
+    OperationAborted,
 )
-from lakewarden.storage.model import Bucket, Listing, StoredObject
+from lakewarden.storage.listing import Visible, everything, page
+from lakewarden.storage.model import Attributes, Bucket, Listing, Part, StoredObject, Sums
+from lakewarden.storage.ports import Blob, Blobs, BlobWriter
+from lakewarden.storage.public import is_public
 from lakewarden.storage.store import Index, StorageStore
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _KEY_BYTES = 1024
-_PAGE = 1000
-GRACE = timedelta(hours=1)
+_SCAN = 1000
 
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What a client says about an object. ``headers`` are CacheControl and its kind, under their member names."""
-
-    content_type: str = "binary/octet-stream"
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    owner: str = ""
+Check = Callable[[StoredObject | None], None]
+"""Sees what is there, in the transaction that changes it, and raises if the change must not be."""
 
 
 class StorageService:
-    """One account's objects in a local directory."""
+    """One account's buckets and objects."""
 
-    def __init__(self, store: StorageStore, blobs: BlobStore, clock: Clock) -> None:
+    def __init__(self, store: StorageStore, blobs: Blobs, clock: Clock) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
+        self._buckets = store.snapshot(self._load)
+
+    def _load(self) -> dict[str, Bucket]:
+        with self._store.read() as index:
+            return {
+                bucket.name: replace(
+                    bucket, compiled=_compile(bucket.name, bucket.policy), public=is_public(bucket.policy)
+                )
+                if bucket.policy
+                else bucket
+                for bucket in index.buckets()
+            }
 
     # Buckets
 
@@ -55,56 +64,63 @@ class StorageService:
         """CreateBucket; raises InvalidBucketName or BucketAlreadyOwnedByYou (not in us-east-1, as AWS)."""
         if not _BUCKET.fullmatch(name) or ".." in name or _ADDRESS.fullmatch(name):
             raise InvalidBucketName("The specified bucket is not valid.")
-        with self._store.write() as index:
+        with self._store.write_buckets(self.now()) as index:
             found = index.bucket(name)
             if found is not None:
                 if region == "us-east-1" == found.region:
                     return found
                 raise BucketAlreadyOwnedByYou(
-                    "Your previous request to create the named bucket succeeded and you already own it."
+                    "Your previous request to create the named bucket succeeded and you already own it.",
+                    {"BucketName": name},
                 )
-            bucket = Bucket(name, region, self._now())
-            index.add_bucket(bucket)
+            bucket = Bucket(name, region, self.now())
+            index.put_bucket(bucket)
             return bucket
 
     def bucket(self, name: str) -> Bucket:
         """The bucket; raises NoSuchBucket."""
-        with self._store.read() as index:
-            return _require_bucket(index, name)
+        return _present(name, self.find_bucket(name))
 
     def find_bucket(self, name: str) -> Bucket | None:
         """The bucket, or None."""
-        with self._store.read() as index:
-            return index.bucket(name)
+        return self._buckets.current().get(name)
 
     def buckets(self) -> Sequence[Bucket]:
-        """All buckets."""
-        with self._store.read() as index:
-            return index.buckets()
+        """All buckets by name."""
+        return tuple(self._buckets.current().values())
 
     def delete_bucket(self, name: str) -> None:
         """DeleteBucket; raises BucketNotEmpty."""
-        with self._store.write() as index:
-            _require_bucket(index, name)
+        with self._store.write_buckets(self.now()) as index:
+            _present(name, index.bucket(name))
             if not index.is_empty(name):
-                raise BucketNotEmpty("The bucket you tried to delete is not empty.")
+                raise BucketNotEmpty("The bucket you tried to delete is not empty", {"BucketName": name})
             index.remove_bucket(name)
 
-    def set_policy(self, name: str, document: str) -> None:
-        """Put, or (empty) delete, the bucket policy."""
+    def change_bucket(self, name: str, change: Callable[[Bucket], Bucket]) -> None:
+        """Replace a bucket's settings; ``change`` may raise."""
+        with self._store.write_buckets(self.now()) as index:
+            index.put_bucket(change(_present(name, index.bucket(name))))
+
+    def set_policy(self, name: str, document: str, check: Callable[[Bucket], None] | None = None) -> None:
+        """Put, or (empty) delete, the bucket policy; ``check`` sees the bucket as it is and may raise."""
         if document:
             try:
                 _compile(name, document)
             except MalformedPolicyDocument as error:
                 raise MalformedPolicy(error.message) from error
-        with self._store.write() as index:
-            _require_bucket(index, name)
-            index.set_policy(name, document)
+
+        def change(bucket: Bucket) -> Bucket:
+            if check is not None:
+                check(bucket)
+            return replace(bucket, policy=document)
+
+        self.change_bucket(name, change)
 
     def policy(self, name: str) -> CompiledPolicy | None:
         """The bucket policy, compiled; None where there is none."""
         bucket = self.find_bucket(name)
-        return _compile(name, bucket.policy) if bucket is not None and bucket.policy else None
+        return bucket.compiled if bucket is not None else None
 
     # Objects
 
@@ -115,128 +131,167 @@ class StorageService:
         return self._blobs.writer()
 
     def commit(
-        self,
-        bucket: str,
-        key: str,
-        blob: Blob,
-        attributes: Attributes,
-        check: Callable[[StoredObject | None], None] | None = None,
-    ) -> StoredObject:
-        """Make a finished blob the object's bytes. ``check`` sees what is there, in the same transaction, and may raise."""
-        stored = StoredObject(
-            bucket, key, blob.size, blob.md5, self._now(), blob.name,
-            attributes.content_type, attributes.metadata, attributes.headers, attributes.owner,
-        )  # fmt: skip
-        with self._store.write() as index:
-            _require_bucket(index, bucket)
+        self, bucket: str, key: str, blob: Blob, attributes: Attributes, check: Check | None = None,
+        sums: Sums | None = None,
+    ) -> StoredObject:  # fmt: skip
+        """Make a finished blob the object's bytes."""
+        stored = StoredObject(bucket, key, blob.size, blob.md5, self.now(), blob.name, attributes, sums or Sums())
+        with self._writing(bucket, attributes.tags) as index:
             if check is not None:
                 check(index.get(bucket, key))
             index.put(stored)
         return stored
 
-    def put(self, bucket: str, key: str, chunks: Iterable[bytes], attributes: Attributes) -> StoredObject:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        chunks: Iterable[bytes],
+        attributes: Attributes,
+        check: Check | None = None,
+    ) -> StoredObject:
         """Store an object, all or nothing."""
-        check_key(key)
-        self.bucket(bucket)
-        return self.commit(bucket, key, self._blobs.put(chunks), attributes)
+        writer = self.writer(bucket, key)
+        try:
+            for chunk in chunks:
+                writer.write(chunk)
+            blob = writer.finish()
+        except BaseException:
+            writer.discard()
+            raise
+        return self.commit(bucket, key, blob, attributes, check)
 
     def get(self, bucket: str, key: str) -> StoredObject:
         """The object's facts; raises NoSuchBucket or NoSuchKey."""
-        with self._store.read() as index:
-            _require_bucket(index, bucket)
-            found = index.get(bucket, key)
+        self.bucket(bucket)
+        found = self.find(bucket, key)
         if found is None:
             raise NoSuchKey("The specified key does not exist.", {"Key": key})
         return found
 
     def find(self, bucket: str, key: str) -> StoredObject | None:
         """The object, or None."""
+        return self._store.find(bucket, key)
+
+    def parts_of(self, stored: StoredObject) -> Sequence[Part]:
+        """The parts that it was uploaded in; none of an object that was put whole."""
+        if not stored.parts:
+            return ()
         with self._store.read() as index:
-            return index.get(bucket, key)
+            return index.parts_of(stored)
 
     def path(self, stored: StoredObject) -> Path:
-        """The file that holds exactly the object's bytes."""
+        """A local file that holds exactly the object's bytes."""
         return self._blobs.path(stored.blob)
 
     def read(self, stored: StoredObject, start: int, length: int) -> bytes:
         """Bytes of the object, fewer at its end."""
-        with self.path(stored).open("rb") as file:
-            file.seek(start)
-            return file.read(length)
+        return self._blobs.read(stored.blob, start, length)
 
-    def copy(self, source: StoredObject, bucket: str, key: str, attributes: Attributes | None) -> StoredObject:
+    def body(self, stored: StoredObject, start: int, length: int) -> AsyncIterable[bytes]:
+        """Bytes of the object as a stream."""
+        return self._blobs.body(stored.blob, start, length)
+
+    def copy(
+        self, source: StoredObject, bucket: str, key: str, attributes: Attributes, check: Check | None = None,
+        sums: Sums | None = None,
+    ) -> StoredObject:  # fmt: skip
         """CopyObject: the copy shares the immutable bytes."""
         check_key(key)
-        changed = replace(source, bucket=bucket, key=key, modified=self._now())
-        if attributes is not None:
-            changed = replace(
-                changed, content_type=attributes.content_type, metadata=attributes.metadata, headers=attributes.headers
-            )
-        with self._store.write() as index:
-            _require_bucket(index, bucket)
+        changed = replace(
+            source, bucket=bucket, key=key, modified=self.now(), attributes=attributes, sums=sums or source.sums,
+            parts=0, upload="",
+        )  # fmt: skip
+        with self._writing(bucket, attributes.tags) as index:
+            # INVARIANT (crash_safe): bytes are shared only while something holds them, or they might be swept away.
+            held = index.get(source.bucket, source.key)
+            if held is None or held.blob != source.blob:
+                raise OperationAborted("The source changed while it was copied. Please try again.")
+            if check is not None:
+                check(index.get(bucket, key))
             index.put(changed)
         return changed
 
-    def delete(self, bucket: str, key: str) -> None:
+    def set_tags(self, bucket: str, key: str, tags: Mapping[str, str], check: Check | None = None) -> None:
+        """Replace an object's tags; raises NoSuchKey."""
+        with self._writing(bucket, tags) as index:
+            found = index.get(bucket, key)
+            if found is None:
+                raise NoSuchKey("The specified key does not exist.", {"Key": key})
+            if check is not None:
+                check(found)
+            index.put(replace(found, attributes=replace(found.attributes, tags=dict(tags))), index.parts_of(found))
+
+    def delete(self, bucket: str, key: str, check: Check | None = None) -> None:
         """DeleteObject; an absent key is no error."""
-        with self._store.write() as index:
-            _require_bucket(index, bucket)
+        with self._writing(bucket, {}) as index:
+            if check is not None:
+                check(index.get(bucket, key))
             index.remove(bucket, key)
 
-    def list(self, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Listing:
-        """A page of at most ``limit`` keys and common prefixes, greater than ``after``."""
-        with self._store.read() as index:
-            _require_bucket(index, bucket)
-            return _page(index, bucket, prefix, delimiter, after, limit)
+    @contextmanager
+    def _writing(self, bucket: str, tags: Mapping[str, str]) -> Iterator[Index]:
+        """A change of objects in a bucket that exists. The first tags of a bucket make policies look for tags."""
+        known = self.find_bucket(bucket)
+        first = bool(tags) and (known is None or not known.tagged)
+        with (self._store.write_buckets if first else self._store.write)(self.now()) as index:
+            found = _present(bucket, index.bucket(bucket))
+            if first:
+                index.put_bucket(replace(found, tagged=True))
+            yield index
 
-    def files_under(self, location: str) -> tuple[DataFile, ...]:
-        """The data objects below an ``s3://`` location: no empty markers, no ``_`` or ``.`` names (as Athena)."""
+    # Listings
+
+    def list(
+        self, bucket: str, prefix: str, delimiter: str, after: str, limit: int, visible: Visible = everything
+    ) -> Listing:
+        """A page of at most ``limit`` keys and common prefixes, greater than ``after``, of what is ``visible``."""
+        self.bucket(bucket)
+        with self._store.read() as index:
+            return page(index, bucket, prefix, delimiter, after, limit, visible)
+
+    def files_under(self, location: str, reader: str = "") -> tuple[DataFile, ...]:
+        """The data objects below an ``s3://`` location: no empty markers, no ``_`` or ``.`` names (as Athena).
+
+        INVARIANT (non_interference): a table laid over a results bucket shows nobody's results but ``reader``'s own.
+        """
         bucket, prefix = split_uri(location)
         prefix = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+        if self.find_bucket(bucket) is None:
+            return ()
         found: list[DataFile] = []
         after = b""
         with self._store.read() as index:
-            if index.bucket(bucket) is None:
-                return ()
-            while batch := index.scan(bucket, prefix.encode(), after, _PAGE):
+            while batch := index.scan(bucket, prefix.encode(), after, _SCAN):
                 found += [
                     DataFile(f"s3://{bucket}/{one.key}", one.size, str(self.path(one)))
                     for one in batch
-                    if one.size and not one.key.rpartition("/")[2].startswith(("_", "."))
+                    if one.size and one.owner in {"", reader} and not one.key.rpartition("/")[2].startswith(("_", "."))
                 ]
                 after = batch[-1].key.encode()
         return tuple(found)
 
-    def sweep(self) -> int:
-        """Remove blobs that no object refers to and that are older than the grace time; answers how many."""
-        oldest = (self._clock() - GRACE).timestamp()
-        candidates = [name for name, modified in self._blobs.names() if modified < oldest]
-        with self._store.read() as index:
-            used = index.blobs()
-        unused = [name for name in candidates if name not in used]
-        for name in unused:
-            self._blobs.remove(name)
-        return len(unused)
-
-    def _now(self) -> str:
+    def now(self) -> str:
+        """The clock as the index writes it."""
         return self._clock().isoformat(timespec="milliseconds")
 
 
-def _require_bucket(index: Index, name: str) -> Bucket:
-    bucket = index.bucket(name)
+def _present(name: str, bucket: Bucket | None) -> Bucket:
     if bucket is None:
         raise NoSuchBucket("The specified bucket does not exist", {"BucketName": name})
     return bucket
 
 
+@lru_cache(maxsize=256)
 def _compile(bucket: str, document: str) -> CompiledPolicy:
     return compile_policy(document, layer=Layer.RESOURCE, name=f"arn:aws:s3:::{bucket}", kind=PolicyKind.RESOURCE)
 
 
 def check_key(key: str) -> None:
     """Keys have 1 to 1,024 bytes of UTF-8; anything else about them is free."""
-    if len(key.encode()) > _KEY_BYTES:
-        raise KeyTooLong("Your key is too long")
+    size = len(key.encode())
+    if size > _KEY_BYTES:
+        raise KeyTooLong("Your key is too long", {"Size": size, "MaxSizeAllowed": _KEY_BYTES})
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -248,37 +303,9 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _page(index: Index, bucket: str, prefix: str, delimiter: str, after: str, limit: int) -> Listing:
-    objects: list[StoredObject] = []
-    prefixes: list[str] = []
-    position = after.encode()
-    last = ""
-    while True:
-        batch = index.scan(bucket, prefix.encode(), position, _PAGE)
-        for one in batch:
-            position = one.key.encode()
-            common = _common(one.key, prefix, delimiter)
-            if common and (prefixes[-1:] == [common] or (after and after.startswith(common))):
-                continue
-            if len(objects) + len(prefixes) >= limit:
-                return Listing(tuple(objects), tuple(prefixes), True, last)
-            if common:
-                prefixes.append(common)
-                last = common
-            else:
-                objects.append(one)
-                last = one.key
-        if len(batch) < _PAGE:
-            return Listing(tuple(objects), tuple(prefixes), False, "")
-
-
-def _common(key: str, prefix: str, delimiter: str) -> str:
-    if not delimiter:
-        return ""
-    at = key.find(delimiter, len(prefix))
-    return "" if at < 0 else key[: at + len(delimiter)]
-
-
 def when(text: str) -> datetime:
     """A stored instant."""
     return datetime.fromisoformat(text)
+
+
+__all__ = ["Attributes", "Check", "StorageService", "check_key", "split_uri", "when"]

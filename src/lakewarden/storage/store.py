@@ -1,129 +1,224 @@
 """The index of buckets and objects. An object exists from the moment its row is committed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
 import sqlalchemy as sa
 
-from lakewarden.state import METADATA, Database
-from lakewarden.storage.model import Bucket, StoredObject
+from lakewarden.state import Database, Snapshot
+from lakewarden.storage.model import Bucket, MultipartUpload, Part, PublicAccess, StoredObject
+from lakewarden.storage.tables import (
+    BUCKETS,
+    FACTS,
+    GARBAGE,
+    OBJECTS,
+    PARTS,
+    UPLOADS,
+    object_of,
+    object_row,
+    part_of,
+    parts_of,
+    parts_text,
+    upload_of,
+    upload_row,
+)
 
-_buckets = sa.Table(
-    "storage_buckets",
-    METADATA,
-    sa.Column("name", sa.String(63), primary_key=True),
-    sa.Column("region", sa.String(32), nullable=False),
-    sa.Column("created", sa.String(40), nullable=False),
-    sa.Column("policy", sa.Text, nullable=False, server_default=""),
-)
-# Keys are kept as UTF-8 bytes, so that every database sorts and compares them as S3 does.
-_objects = sa.Table(
-    "storage_objects",
-    METADATA,
-    sa.Column("bucket", sa.String(63), primary_key=True),
-    sa.Column("key", sa.LargeBinary(1024), primary_key=True),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("etag", sa.String(64), nullable=False),
-    sa.Column("modified", sa.String(40), nullable=False),
-    sa.Column("blob", sa.String(32), nullable=False, index=True),
-    sa.Column("content_type", sa.Text, nullable=False),
-    sa.Column("details", sa.Text, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False, server_default=""),
-)
-_COLUMNS = tuple(_objects.c)
+_SCOPE = "storage_buckets"
+# Built once: putting this statement together takes longer than the database takes to answer it.
+_GET = sa.select(*FACTS).where(OBJECTS.c.bucket == sa.bindparam("in_bucket"), OBJECTS.c.key == sa.bindparam("at_key"))
+_NAMES = tuple(column.name for column in FACTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Buckets and objects within one transaction."""
+    """Buckets and objects within one transaction; ``now`` (ISO 8601) stamps what is let go."""
 
     connection: sa.Connection
+    now: str = ""
+
+    # Buckets
 
     def bucket(self, name: str) -> Bucket | None:
         """The bucket, or None."""
-        row = self.connection.execute(sa.select(_buckets).where(_buckets.c.name == name)).mappings().one_or_none()
-        return None if row is None else Bucket(**row)
+        row = self.connection.execute(sa.select(BUCKETS).where(BUCKETS.c.name == name)).mappings().one_or_none()
+        return None if row is None else _bucket(row)
 
     def buckets(self) -> list[Bucket]:
         """All buckets by name."""
-        rows = self.connection.execute(sa.select(_buckets).order_by(_buckets.c.name)).mappings()
-        return [Bucket(**row) for row in rows]
+        return [_bucket(row) for row in self.connection.execute(sa.select(BUCKETS).order_by(BUCKETS.c.name)).mappings()]
 
-    def add_bucket(self, bucket: Bucket) -> None:
-        """Insert."""
+    def put_bucket(self, bucket: Bucket) -> None:
+        """Insert or replace."""
+        self.remove_bucket(bucket.name)
+        details = {"public_access": bucket.public_access, "tags": bucket.tags, "tagged": bucket.tagged}
         self.connection.execute(
-            sa.insert(_buckets).values(
-                name=bucket.name, region=bucket.region, created=bucket.created, policy=bucket.policy
-            )
-        )
-
-    def set_policy(self, name: str, policy: str) -> None:
-        """Replace a bucket's policy."""
-        self.connection.execute(sa.update(_buckets).where(_buckets.c.name == name).values(policy=policy))
-
-    def remove_bucket(self, name: str) -> None:
-        """Delete."""
-        self.connection.execute(sa.delete(_buckets).where(_buckets.c.name == name))
-
-    def is_empty(self, bucket: str) -> bool:
-        """Whether a bucket holds no object."""
-        query = sa.select(_objects.c.size).where(_objects.c.bucket == bucket).limit(1)
-        return self.connection.execute(query).first() is None
-
-    def get(self, bucket: str, key: str) -> StoredObject | None:
-        """The object, or None."""
-        query = sa.select(*_COLUMNS).where(_objects.c.bucket == bucket, _objects.c.key == key.encode())
-        row = self.connection.execute(query).mappings().one_or_none()
-        return None if row is None else _object(row)
-
-    def put(self, stored: StoredObject) -> None:
-        """Insert or replace: the moment the object exists."""
-        self.remove(stored.bucket, stored.key)
-        details = msgspec.json.encode({"metadata": stored.metadata, "headers": stored.headers}).decode()
-        self.connection.execute(
-            sa.insert(_objects).values(
-                bucket=stored.bucket, key=stored.key.encode(), size=stored.size, etag=stored.etag,
-                modified=stored.modified, blob=stored.blob, content_type=stored.content_type,
-                details=details, owner=stored.owner,
+            sa.insert(BUCKETS).values(
+                name=bucket.name, region=bucket.region, created=bucket.created, policy=bucket.policy,
+                details=msgspec.json.encode(details).decode(),
             )
         )  # fmt: skip
 
-    def remove(self, bucket: str, key: str) -> None:
+    def remove_bucket(self, name: str) -> None:
         """Delete."""
-        self.connection.execute(sa.delete(_objects).where(_objects.c.bucket == bucket, _objects.c.key == key.encode()))
+        self.connection.execute(sa.delete(BUCKETS).where(BUCKETS.c.name == name))
 
-    def scan(self, bucket: str, prefix: bytes, after: bytes, limit: int) -> list[StoredObject]:
-        """Objects whose key begins with ``prefix`` and is greater than ``after``, in key order."""
+    def is_empty(self, bucket: str) -> bool:
+        """Whether a bucket holds no object and no unfinished upload."""
+        return all(
+            self.connection.execute(sa.select(table.c.key).where(table.c.bucket == bucket).limit(1)).first() is None
+            for table in (OBJECTS, UPLOADS)
+        )
+
+    # Objects
+
+    def get(self, bucket: str, key: str) -> StoredObject | None:
+        """The object, or None."""
+        found = self.connection.execute(_GET, {"in_bucket": bucket, "at_key": key.encode()})
+        row = found.mappings().one_or_none()
+        return None if row is None else object_of(row)
+
+    def parts_of(self, stored: StoredObject) -> list[Part]:
+        """The parts that a finished object was uploaded in."""
+        query = sa.select(OBJECTS.c.parts).where(
+            OBJECTS.c.bucket == stored.bucket, OBJECTS.c.key == stored.key.encode(), OBJECTS.c.blob == stored.blob
+        )
+        return parts_of(self.connection.execute(query).scalar_one_or_none() or "")
+
+    def put(self, stored: StoredObject, parts: list[Part] | None = None) -> None:
+        """Insert or replace: the moment the object exists."""
+        self.remove(stored.bucket, stored.key)
+        self.connection.execute(sa.insert(OBJECTS).values(object_row(stored, parts_text(parts) if parts else "")))
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Delete; the bytes go later."""
+        where = (OBJECTS.c.bucket == bucket, OBJECTS.c.key == key.encode())
+        blob = self.connection.execute(sa.select(OBJECTS.c.blob).where(*where)).scalar_one_or_none()
+        if blob is not None:
+            self.connection.execute(sa.delete(OBJECTS).where(*where))
+            self.release(blob)
+
+    def scan(self, bucket: str, prefix: bytes, after: bytes, limit: int, start: bytes = b"") -> list[StoredObject]:
+        """Objects whose key begins with ``prefix``, is greater than ``after`` and at least ``start``, in key order."""
         query = (
-            sa.select(*_COLUMNS)
-            .where(_objects.c.bucket == bucket, _objects.c.key >= prefix, _objects.c.key > after)
-            .order_by(_objects.c.key)
+            sa.select(*FACTS)
+            .where(OBJECTS.c.bucket == bucket, OBJECTS.c.key > after, OBJECTS.c.key >= max(prefix, start))
+            .order_by(OBJECTS.c.key)
             .limit(limit)
         )
-        end = _successor(prefix)
+        end = successor(prefix)
         if end is not None:
-            query = query.where(_objects.c.key < end)
-        return [_object(row) for row in self.connection.execute(query).mappings()]
+            query = query.where(OBJECTS.c.key < end)
+        return [object_of(row) for row in self.connection.execute(query).mappings()]
 
-    def blobs(self) -> set[str]:
-        """Every blob that an object refers to."""
-        return set(self.connection.execute(sa.select(_objects.c.blob)).scalars())
+    # Uploads
+
+    def upload(self, identifier: str) -> MultipartUpload | None:
+        """The unfinished upload, or None."""
+        query = sa.select(UPLOADS.c.document).where(UPLOADS.c.id == identifier)
+        row = self.connection.execute(query).mappings().one_or_none()
+        return None if row is None else upload_of(row)
+
+    def uploads(self, bucket: str, prefix: bytes, after: tuple[bytes, str], limit: int) -> list[MultipartUpload]:
+        """Unfinished uploads in the order of key and id, after (key, id)."""
+        key, identifier = after
+        query = (
+            sa.select(UPLOADS.c.document)
+            .where(
+                UPLOADS.c.bucket == bucket,
+                UPLOADS.c.key >= prefix,
+                sa.or_(UPLOADS.c.key > key, sa.and_(UPLOADS.c.key == key, UPLOADS.c.id > identifier)),
+            )
+            .order_by(UPLOADS.c.key, UPLOADS.c.id)
+            .limit(limit)
+        )
+        end = successor(prefix)
+        if end is not None:
+            query = query.where(UPLOADS.c.key < end)
+        return [upload_of(row) for row in self.connection.execute(query).mappings()]
+
+    def put_upload(self, upload: MultipartUpload) -> None:
+        """Insert or replace."""
+        self.connection.execute(sa.delete(UPLOADS).where(UPLOADS.c.id == upload.id))
+        self.connection.execute(sa.insert(UPLOADS).values(upload_row(upload)))
+
+    def remove_upload(self, identifier: str) -> None:
+        """Delete an upload and its parts."""
+        for part in self.parts(identifier):
+            self.release(part.blob)
+        self.connection.execute(sa.delete(PARTS).where(PARTS.c.upload == identifier))
+        self.connection.execute(sa.delete(UPLOADS).where(UPLOADS.c.id == identifier))
+
+    def parts(self, identifier: str, after: int = 0, limit: int = 10_000) -> list[Part]:
+        """The parts of an unfinished upload by number."""
+        query = (
+            sa.select(PARTS)
+            .where(PARTS.c.upload == identifier, PARTS.c.number > after)
+            .order_by(PARTS.c.number)
+            .limit(limit)
+        )
+        return [part_of(row) for row in self.connection.execute(query).mappings()]
+
+    def put_part(self, identifier: str, part: Part) -> None:
+        """Insert or replace."""
+        where = (PARTS.c.upload == identifier, PARTS.c.number == part.number)
+        before = self.connection.execute(sa.select(PARTS.c.blob).where(*where)).scalar_one_or_none()
+        if before is not None:
+            self.connection.execute(sa.delete(PARTS).where(*where))
+            self.release(before)
+        self.connection.execute(
+            sa.insert(PARTS).values(
+                upload=identifier, number=part.number, size=part.size, etag=part.etag, modified=part.modified,
+                blob=part.blob, sums=msgspec.json.encode(part.sums).decode(),
+            )
+        )  # fmt: skip
+
+    def stale_uploads(self, before: str) -> list[str]:
+        """Uploads that were begun before ``before``."""
+        return list(self.connection.execute(sa.select(UPLOADS.c.id).where(UPLOADS.c.created < before)).scalars())
+
+    # Blobs
+
+    def release(self, blob: str) -> None:
+        """Note that a reference to ``blob`` is gone."""
+        self.connection.execute(sa.delete(GARBAGE).where(GARBAGE.c.blob == blob))
+        self.connection.execute(sa.insert(GARBAGE).values(blob=blob, since=self.now))
+
+    def collect(self, before: str, limit: int) -> tuple[int, list[str]]:
+        """Take at most ``limit`` notes older than ``before``: how many, and those blobs that nothing refers to."""
+        query = sa.select(GARBAGE.c.blob).where(GARBAGE.c.since < before).limit(limit)
+        found = list(self.connection.execute(query).scalars())
+        self.connection.execute(sa.delete(GARBAGE).where(GARBAGE.c.blob.in_(found)))
+        used = self.referred(found)
+        return len(found), [name for name in found if name not in used]
+
+    def referred(self, names: Collection[str]) -> set[str]:
+        """Those of ``names`` that an object, a part or a note refers to."""
+        return {
+            name
+            for table in (OBJECTS, PARTS, GARBAGE)
+            for name in self.connection.execute(sa.select(table.c.blob).where(table.c.blob.in_(names))).scalars()
+        }
 
 
-def _successor(prefix: bytes) -> bytes | None:
+def successor(prefix: bytes) -> bytes | None:
     """The smallest key that is greater than every key with ``prefix``; None when there is none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
 
 
-def _object(row: sa.RowMapping) -> StoredObject:
-    details = msgspec.json.decode(row["details"])
-    return StoredObject(
-        row["bucket"], bytes(row["key"]).decode(), row["size"], row["etag"], row["modified"], row["blob"],
-        row["content_type"], details["metadata"], details["headers"], row["owner"],
-    )  # fmt: skip
+class _Details(msgspec.Struct):
+    public_access: PublicAccess | None = PublicAccess()
+    tags: dict[str, str] = {}
+    tagged: bool = False
+
+
+def _bucket(row: sa.RowMapping) -> Bucket:
+    details = msgspec.json.decode(row["details"] or "{}", type=_Details)
+    return Bucket(
+        row["name"], row["region"], row["created"], row["policy"], details.public_access, details.tags, details.tagged
+    )
 
 
 class StorageStore:
@@ -131,6 +226,24 @@ class StorageStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._get = _GET.compile(dialect=database.engine.dialect)
+
+    def find(self, bucket: str, key: str) -> StoredObject | None:
+        """One object by name, straight from the driver: every GET asks this, and a transaction costs five times it."""
+        values = self._get.construct_params({"in_bucket": bucket, "at_key": key.encode()})
+        named = self._get.positiontup
+        given = values if named is None else tuple(values[name] for name in named)
+        connection = self._database.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            try:
+                cursor.execute(str(self._get), given)
+                row = cursor.fetchone()
+            finally:
+                cursor.close()
+        finally:
+            connection.close()
+        return None if row is None else object_of(dict(zip(_NAMES, row, strict=True)))
 
     @contextmanager
     def read(self) -> Iterator[Index]:
@@ -139,7 +252,17 @@ class StorageStore:
             yield Index(connection)
 
     @contextmanager
-    def write(self) -> Iterator[Index]:
-        """A durable change."""
+    def write(self, now: str) -> Iterator[Index]:
+        """A durable change of objects at the instant ``now`` (ISO 8601)."""
         with self._database.write() as connection:
-            yield Index(connection)
+            yield Index(connection, now)
+
+    @contextmanager
+    def write_buckets(self, now: str) -> Iterator[Index]:
+        """A durable change of buckets: every snapshot of them is stale from its commit on."""
+        with self._database.write(_SCOPE) as connection:
+            yield Index(connection, now)
+
+    def snapshot(self, load: Callable[[], dict[str, Bucket]]) -> Snapshot[dict[str, Bucket]]:
+        """The buckets in memory, never older than the last commit."""
+        return Snapshot(self._database, _SCOPE, load)

@@ -10,10 +10,11 @@ import socket
 import stat
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from lakewarden.studio import sandbox
+from lakewarden.studio import sandbox, seccomp
 from lakewarden.studio.errors import CannotStart
 from lakewarden.studio.ports import Launch, Limits
 from lakewarden.studio.processes import descendants, table
@@ -93,14 +94,13 @@ class LocalSpawner:
         launcher = str(Path(__file__).parent / "inside" / "launch.py")
         if self._unsafe:
             return await _begin([sys.executable, "-I", launcher, str(channel)], channel)
-        arguments = os.memfd_create("arguments")
-        try:
-            os.write(arguments, b"".join(f"{one}\0".encode() for one in sandbox.wall(rooms, self._data, root=root)))
-            os.lseek(arguments, 0, os.SEEK_SET)
+        with contextlib.ExitStack() as handles:
+            calls = seccomp.program()
+            kept = handles.enter_context(_in_memory(calls)) if calls else None
+            wall = sandbox.wall(rooms, self._data, root=root, seccomp=kept)
+            arguments = handles.enter_context(_in_memory(b"".join(f"{one}\0".encode() for one in wall)))
             command = sandbox.command(arguments, [sys.executable, "-I", LAUNCHER, str(channel)])
-            return await _begin(command, channel, arguments)
-        finally:
-            os.close(arguments)
+            return await _begin(command, channel, arguments, *(() if kept is None else (kept,)))
 
     def _furnish(self, launch: Launch, owner: int | None) -> Rooms:
         """Make the app's directories. Everything in ``home`` and ``shared`` is the notebook's to change afterwards."""
@@ -144,6 +144,7 @@ class LocalSpawner:
             "cores": self._limits.cores,
             "port": 0 if self._unsafe else self._port,
             "home": home,
+            "shared": shared,
             "profile": launch.profile,
             "proof": launch.proof,
             "environment": {
@@ -161,7 +162,7 @@ class LocalSpawner:
                 "USER": "sagemaker-user",
             },
             "arguments": [
-                f"--ServerApp.sock={shared}/{_SOCKET}",
+                f"--ServerApp.sock={{shared}}/{_SOCKET}",
                 f"--ServerApp.base_url={launch.base}",
                 f"--ServerApp.root_dir={home}",
                 "--ServerApp.open_browser=False",
@@ -271,6 +272,18 @@ class LocalNotebook:
     def _kill(pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _in_memory(content: bytes) -> Iterator[int]:
+    """The descriptor of a file without a name, to be read from its start."""
+    handle = os.memfd_create("lakewarden")
+    try:
+        os.write(handle, content)
+        os.lseek(handle, 0, os.SEEK_SET)
+        yield handle
+    finally:
+        os.close(handle)
 
 
 async def _begin(command: list[str], *handles: int) -> Process:

@@ -62,8 +62,10 @@ def command(arguments: int, program: Sequence[str]) -> list[str]:
     return [_bubblewrap(), "--args", str(arguments), "--", *program]
 
 
-def wall(rooms: Rooms, data: Path, *, root: bool) -> list[str]:
-    """bubblewrap's arguments. ``data`` is the server's directory, which must not show."""
+def wall(rooms: Rooms, data: Path, *, root: bool, seccomp: int | None) -> list[str]:
+    """bubblewrap's arguments. ``data`` is the server's directory, which must not show; ``seccomp`` the descriptor of a
+    filter of system calls.
+    """
     return [
         "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
         *(() if root else ("--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000")),
@@ -86,6 +88,7 @@ def wall(rooms: Rooms, data: Path, *, root: bool) -> list[str]:
         "--ro-bind", str(_INSIDE / "launch.py"), LAUNCHER,
         "--ro-bind", str(_INSIDE / _OVERRIDES), f"/etc/jupyter/labconfig/{_OVERRIDES}",
         "--remount-ro", "/",
+        *(() if seccomp is None else ("--seccomp", str(seccomp))),
     ]  # fmt: skip
 
 

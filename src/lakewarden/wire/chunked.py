@@ -135,7 +135,10 @@ class Reader:
         while size:
             if not self._buffer:
                 await self._fill()
-            piece = bytes(self._buffer[:size])
-            del self._buffer[: len(piece)]
+            if len(self._buffer) <= size:
+                piece, self._buffer = bytes(self._buffer), bytearray()
+            else:
+                piece = bytes(memoryview(self._buffer)[:size])
+                del self._buffer[:size]
             size -= len(piece)
             yield piece

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lakewarden.kernel.call import ANONYMOUS, Answer, Call
+from lakewarden.kernel.call import ANONYMOUS, Answer, Call, Principal, Upload
 from lakewarden.kernel.credentials import Credential, Credentials
 from lakewarden.kernel.errors import AwsError
 from lakewarden.wire import chunked, constraints, errors, payload, signature, sigv4
@@ -56,34 +56,38 @@ class Wire:
 
     async def receive(self, raw: RawRequest) -> Received:
         """Route, verify and parse; raises :class:`Refused`."""
-        known = _attempt(raw, self._region)
+        service = operation = ""
+        principal, signed = ANONYMOUS, None
         try:
             effective = _with_hoisted_headers(raw)
             where = route(effective, self._hosts)
-            known = replace(known, service=where.service, operation=where.operation)
-            signed = signature.read(raw, where.query, where.service)
+            service, operation = where.service, where.operation
+            signed = signature.read(raw, where.query, service)
             if signed is not None:
-                known = replace(known, principal=replace(ANONYMOUS, access_key_id=signed.access_key_id[:128]))
-            credential, doubt = self._resolve(raw, where.service, signed)
-            streams = bool(where.operation) and _streams(where)
+                principal = replace(ANONYMOUS, access_key_id=signed.access_key_id[:128])
+            credential, doubt = self._resolve(raw, service, signed)
+            streams = bool(operation) and _streams(where)
             body = b"" if streams else await _read(raw, MAX_BODY if credential else MAX_UNKNOWN_BODY)
-            if not where.operation:
-                where = replace(where, operation=action_of(where.service, query.form(body)))
-                known = replace(known, operation=where.operation)
+            fields = None
+            if not operation:
+                fields = query.form(body)
+                operation = action_of(service, fields)
             if doubt is not None:
                 raise doubt
             key = b""
             if signed is not None and credential is not None:
-                hashed = _payload_hash(signed, where.service, body, streams=streams)
-                key = sigv4.verify(signed, raw, credential.secret_key, where.service, hashed)
-                known = replace(known, principal=credential.principal)
-            if where.service == "s3" and not streams:
-                body = await _decoded(effective, signed, key, body, where.operation)
-            params = _parse(where, effective, body)
+                hashed = _payload_hash(signed, service, body, streams=streams)
+                key = sigv4.verify(signed, raw, credential.secret_key, service, hashed)
+                principal = credential.principal
+            if service == "s3" and not streams:
+                body = await _decoded(effective, signed, key, body, operation)
+            incoming = Incoming(effective.headers, body, where.labels, where.query, fields)
+            params = _parse(service, operation, incoming)
             source = payload.stream(effective, signed, key) if streams else None
         except AwsError as error:
-            raise Refused(spoken(known.service, error), known.service, known.operation, known) from error
-        return Received(replace(known, params=params, body=source))
+            attempt = _call(raw, self._region, principal, service, operation, {}, None, None)
+            raise Refused(spoken(service, error), service, operation, attempt) from error
+        return Received(_call(raw, self._region, principal, service, operation, params, source, signed))
 
     def _resolve(
         self, raw: RawRequest, service: str, signed: Signature | None
@@ -136,12 +140,21 @@ def _with_hoisted_headers(raw: RawRequest) -> RawRequest:
     return replace(raw, headers=signature.hoisted(raw, decode_query(raw.query_string)))
 
 
-def _attempt(raw: RawRequest, region: str) -> Call:
+def _call(
+    raw: RawRequest,
+    region: str,
+    principal: Principal,
+    service: str,
+    operation: str,
+    params: Mapping[str, Any],
+    body: Upload | None,
+    signed: Signature | None,
+) -> Call:
     return Call(
-        principal=ANONYMOUS,
-        service="",
-        operation="",
-        params={},
+        principal=principal,
+        service=service,
+        operation=operation,
+        params=params,
         request_id=raw.request_id,
         at=raw.received_at,
         region=region,
@@ -149,6 +162,9 @@ def _attempt(raw: RawRequest, region: str) -> Call:
         user_agent=raw.headers.get("user-agent")[:512],
         secure=raw.scheme == "https",
         host=raw.headers.get("host"),
+        body=body,
+        auth_type="" if signed is None else "REST-QUERY-STRING" if signed.presigned else "REST-HEADER",
+        signed_at=None if signed is None else signed.signed_at,
     )
 
 
@@ -197,10 +213,9 @@ async def _once(body: bytes) -> AsyncIterable[bytes]:
         yield body
 
 
-def _parse(where: Route, raw: RawRequest, body: bytes) -> Mapping[str, Any]:
-    operation = operation_model(where.service, where.operation)
-    incoming = Incoming(raw.headers, body, where.labels, where.query)
-    members = _CODECS[protocol(where.service)].parse(operation, incoming)
+def _parse(service: str, name: str, incoming: Incoming) -> Mapping[str, Any]:
+    operation = operation_model(service, name)
+    members = _CODECS[protocol(service)].parse(operation, incoming)
     if operation.input_shape is not None:
         constraints.check(operation.input_shape, members)
     return members

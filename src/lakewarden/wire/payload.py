@@ -1,21 +1,23 @@
 """Streaming bodies, checked as they are read: hash, length, checksums. A mismatch raises where the stream ends."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 
+from lakewarden.kernel.checksums import DEFAULT
 from lakewarden.wire import checksums, chunked
-from lakewarden.wire.checksums import Checksum
 from lakewarden.wire.errors import BadDigest, ContentSha256Mismatch, IncompleteBody, InvalidDigest, InvalidRequest
 from lakewarden.wire.request import RawRequest
 from lakewarden.wire.signature import UNSIGNED_PAYLOAD, Signature, is_hash
 
+_BATCH = 1 << 20
+_INLINE = 64 * 1024
 
-def stream(
-    request: RawRequest, signature: Signature | None, key: bytes, *, summed: bool = True
-) -> AsyncIterable[bytes]:
+
+def stream(request: RawRequest, signature: Signature | None, key: bytes, *, summed: bool = True) -> "Verified":
     """The decoded body of an upload; whoever reads it must discard all when it raises.
 
     ``key`` is the signing key. ``summed`` says whether ``x-amz-checksum-`` headers speak of this body; those of
@@ -33,31 +35,84 @@ def stream(
         source = reader
     elif "aws-chunked" in request.headers.get("content-encoding"):
         raise InvalidRequest("aws-chunked bodies need a STREAMING- value in x-amz-content-sha256.")
-    return _checked(request, source, reader, kind, summed)
+    return Verified(request, source, reader, kind, summed)
 
 
-async def _checked(
-    request: RawRequest, source: AsyncIterable[bytes], reader: chunked.Reader | None, kind: str, summed: bool
-) -> AsyncIterator[bytes]:
-    expected = _announced(request, summed)
-    running = {name: checksums.start(name) for name in expected}
-    trailing = _trailing(request) if reader is not None else ()
-    running.update({name: checksums.start(name) for name in trailing})
-    digest = hashlib.sha256() if is_hash(kind) else None
-    length = 0
-    async for piece in source:
-        length += len(piece)
-        for checksum in running.values():
+class Verified:
+    """``kernel.call.Upload``: the body in pieces of about 1 MiB, hashed away from the event loop while it is consumed."""
+
+    def __init__(
+        self, request: RawRequest, source: AsyncIterable[bytes], reader: chunked.Reader | None, kind: str, summed: bool
+    ) -> None:
+        self._request = request
+        self._source = source
+        self._reader = reader
+        self._kind = kind
+        self._expected = _announced(request, summed)
+        self._trailing = _trailing(request) if reader is not None else ()
+        # S3's default kind costs next to nothing, and the checksum of an object in parts is made of it.
+        wanted = {*self._expected, *self._trailing, DEFAULT}
+        self._running = {name: checksums.start(name) for name in sorted(wanted)}
+        self._digest = hashlib.sha256() if is_hash(kind) else None
+        self._sums: dict[str, str] = {}
+
+    @property
+    def checksums(self) -> Mapping[str, str]:
+        """After the end: kind -> base64 value."""
+        return self._sums
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The bytes; raises at the end when they are not what was promised."""
+        length = 0
+        hashing: asyncio.Future[None] | None = None
+        try:
+            async for piece in _batches(self._source):
+                length += len(piece)
+                if hashing is not None:
+                    await hashing
+                    hashing = None
+                if len(piece) <= _INLINE:
+                    self._absorb(piece)
+                else:
+                    hashing = asyncio.ensure_future(asyncio.to_thread(self._absorb, piece))
+                yield piece
+        finally:
+            if hashing is not None:
+                await hashing
+        self._check(length)
+
+    def _absorb(self, piece: bytes) -> None:
+        for checksum in self._running.values():
             checksum.update(piece)
-        if digest is not None:
-            digest.update(piece)
-        yield piece
-    _check_length(request, length, chunked_body=reader is not None)
-    if digest is not None and not hmac.compare_digest(digest.hexdigest(), kind):
-        raise ContentSha256Mismatch("The provided 'x-amz-content-sha256' header does not match what was computed.")
-    if reader is not None:
-        expected |= {name: reader.trailers.get(checksums.PREFIX + name, "") for name in trailing}
-    _check_sums(expected, running)
+        if self._digest is not None:
+            self._digest.update(piece)
+
+    def _check(self, length: int) -> None:
+        _check_length(self._request, length, chunked_body=self._reader is not None)
+        if self._digest is not None and not hmac.compare_digest(self._digest.hexdigest(), self._kind):
+            raise ContentSha256Mismatch("The provided 'x-amz-content-sha256' header does not match what was computed.")
+        expected = self._expected
+        if self._reader is not None:
+            expected |= {name: self._reader.trailers.get(checksums.PREFIX + name, "") for name in self._trailing}
+        actual = {name: running.digest() for name, running in self._running.items()}
+        _check_sums(expected, actual)
+        # Content-MD5 is a promise about the transfer, not a checksum that S3 keeps.
+        kept = {*actual} if "x-amz-checksum-md5" in self._request.headers else {*actual} - {"md5"}
+        self._sums = {name: base64.b64encode(actual[name]).decode("ascii") for name in sorted(kept)}
+
+
+async def _batches(source: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in fewer pieces: each one costs the consumer a change of thread."""
+    waiting: list[bytes] = []
+    held = 0
+    async for piece in source:
+        waiting.append(piece)
+        held += len(piece)
+        if held >= _BATCH:
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting, held = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def _announced(request: RawRequest, summed: bool) -> dict[str, str]:
@@ -85,10 +140,9 @@ def _check_length(request: RawRequest, length: int, *, chunked_body: bool) -> No
         raise IncompleteBody("You did not provide the number of bytes specified by the Content-Length HTTP header.")
 
 
-def _check_sums(expected: dict[str, str], running: dict[str, Checksum]) -> None:
+def _check_sums(expected: Mapping[str, str], actual: Mapping[str, bytes]) -> None:
     for kind, value in expected.items():
-        actual = running[kind].digest()
-        if not hmac.compare_digest(_claimed(kind, value, len(actual)), actual):
+        if not hmac.compare_digest(_claimed(kind, value, len(actual[kind])), actual[kind]):
             raise BadDigest(f"The {kind.upper()} you specified did not match the calculated checksum.")
 
 

@@ -1,5 +1,7 @@
 """The identity context over a real database, asked through the real guard; no sockets."""
 
+import asyncio
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -100,7 +102,8 @@ class House:
         call = Call(who, service, operation, params, "request", self.now, "us-east-1", "203.0.113.7", "test")
         if row.identify is not None:
             call = replace(call, principal=row.identify(call))
-        return row.handler(self.guard.authorize(call, row))
+        answer = row.handler(self.guard.authorize(call, row))
+        return asyncio.run(answer) if inspect.iscoroutine(answer) else answer
 
     def iam(self, who: Principal, operation: str, **params: Any) -> Any:
         return self.call(who, "iam", operation, **params)

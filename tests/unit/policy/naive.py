@@ -99,7 +99,8 @@ def _compare(base: str, value: str, text: str, keys: Keys) -> bool | None:
     if base == "StringEqualsIgnoreCase":
         return value.casefold() == literal.casefold()
     if base in {"ArnLike", "ArnEquals"}:
-        return _arn(text, value, keys) if value.startswith("arn:") and value.count(":") >= 5 else None
+        fit = text == "*" or (value.startswith("arn:") and value.count(":") >= 5)
+        return _arn(text, value, keys) if fit else None
     try:
         left, right = Decimal(value), Decimal(literal)
     except InvalidOperation:

@@ -8,10 +8,19 @@ from typing import Any
 
 from lakewarden.kernel.call import ANONYMOUS, Principal, PrincipalType, Session
 from lakewarden.kernel.decision import Layer
-from lakewarden.policy import CompiledPolicy, Layers, PolicyKind, Request, compile_policy, context_of
+from lakewarden.policy import (
+    CompiledPolicy,
+    Layers,
+    PolicyKind,
+    Request,
+    compile_policy,
+    context_of,
+    managed_policies,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "iam"
 WALKTHROUGH: Mapping[str, Sequence[Any]] = json.loads((GOLDEN / "walkthrough-policies.json").read_text("utf-8"))
+MANAGED = {one.arn: compile_policy(one.document, layer=Layer.IDENTITY, name=one.arn) for one in managed_policies()}
 ACCOUNT = "111122223333"
 _NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 _SESSION = Session(
@@ -67,6 +76,7 @@ def layers(case: Mapping[str, Any]) -> Layers:
     """The layers that a case names; every policy is called like its member."""
     identity = case.get("identity") or WALKTHROUGH.get(case.get("policy", ""), ())
     documents = [compile_policy(one, layer=Layer.IDENTITY, name="identity") for one in case.get("documents", ())]
+    documents += [MANAGED[f"arn:aws:iam::aws:policy/{name}"] for name in case.get("managed", ())]
     sessions = case.get("sessions", [case["session"]] if "session" in case else None)
     trusted = case.get("trust")
     resource = trusted or case.get("resource_policy")

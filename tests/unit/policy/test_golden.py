@@ -11,7 +11,7 @@ from lakewarden.policy.evaluate import matching
 from tests.unit.policy.notation import GOLDEN, PRINCIPALS, layers, policy, request
 
 Case = dict[str, Any]
-FILES = ("conditions", "variables", "elements", "layers", "walkthrough", "malformed")
+FILES = ("conditions", "variables", "elements", "layers", "walkthrough", "managed", "malformed")
 
 
 def lines(name: str) -> list[Case]:
@@ -35,7 +35,7 @@ def test_conditions(case: Case) -> None:
     assert compiled.statements[0].applies("s3:getobject", asked.resource, asked.context) is case["holds"]
 
 
-@pytest.mark.parametrize("case", cases("variables", "elements", "layers", "walkthrough"))
+@pytest.mark.parametrize("case", cases("variables", "elements", "layers", "walkthrough", "managed"))
 def test_decisions(case: Case) -> None:
     decision = decide(request(case), layers(case))
     assert decision.verdict.value == case["expect"]
@@ -47,7 +47,7 @@ def test_decisions(case: Case) -> None:
     assert bool(decision.because) == (case["expect"] != "implicitDeny")
 
 
-@pytest.mark.parametrize("case", cases("variables", "elements", "layers", "walkthrough"))
+@pytest.mark.parametrize("case", cases("variables", "elements", "layers", "walkthrough", "managed"))
 def test_the_evidence_is_among_the_statements_that_match(case: Case) -> None:
     asked, over = request(case), layers(case)
     found = {one for ids in matching(asked, over).values() for one in ids}

@@ -51,6 +51,8 @@ _KNOWN: Mapping[str, tuple[str, int, int]] = {
         1002,
     ),
     "IOException": ("HIVE_CANNOT_OPEN_SPLIT: A data file of the table cannot be read", 2, 1100),
+    "BadFile": ("HIVE_BAD_DATA: A data file of the table is not of the table's format", 2, 1100),
+    "Unread": ("NOT_SUPPORTED: Iceberg tables of this version, or with equality deletes, are not supported", 2, 1303),
     "PermissionException": ("GENERIC_INTERNAL_ERROR: The statement reached for something outside the query", 1, 401),
     "Refused": ("NOT_SUPPORTED: This statement is not supported", 2, 1303),
     "BinderException": ("SYNTAX_ERROR: The statement does not fit the types of its values", 2, 1301),

@@ -15,12 +15,43 @@ class ScanRequest(msgspec.Struct, frozen=True):
     barrier: bool
 
 
+class SourceRequest(msgspec.Struct, frozen=True):
+    """A relation over files that the worker reads by itself: ORC, AVRO, JSON or ICEBERG, with the table's columns and types."""
+
+    name: str
+    format: str
+    paths: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    options: dict[str, str]
+    uris: tuple[str, ...] = ()
+
+
+class OutputRequest(msgspec.Struct, frozen=True):
+    """Files to write into ``folder``: names and DuckDB types of the columns, the last ``partitioned`` being keys."""
+
+    folder: str
+    format: str
+    compression: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    partitioned: int
+    delimiter: str
+
+
 class Request(msgspec.Struct, frozen=True):
-    """A query: the statement, its relations, and every path that the instance may open."""
+    """A query: the statement, its relations, and every path that the instance may open.
+
+    With ``describe`` only its types are asked for; with ``output`` it goes into files. ``lenient`` are texts within the
+    relations, and what to put in their place where a column is in no file.
+    """
 
     sql: str
     scans: tuple[ScanRequest, ...]
     paths: tuple[str, ...]
+    describe: bool = False
+    output: OutputRequest | None = None
+    sources: tuple[SourceRequest, ...] = ()
+    lenient: dict[str, str] = {}
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -29,6 +60,7 @@ class Reply(msgspec.Struct, frozen=True):
     types: tuple[str, ...] = ()
     error: str = ""
     message: str = ""
+    rows: int = 0
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lakewarden.engines.duckdb import confine, recheck, seccomp
+from lakewarden.engines.duckdb import confine, iceberg, reading, recheck, seccomp, writing
 from lakewarden.engines.duckdb.macros import needed
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
 from lakewarden.engines.duckdb.values import JAVA_DOUBLE, JAVA_DOUBLE_CAST, java_double, text_sql
@@ -84,10 +84,12 @@ def _ready(settings: Settings) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -> None:
+def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...], folder: str) -> None:
     # INVARIANT (least_reach): exactly this query's files, nothing else, and no way back.
     listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
     connection.execute(f"SET allowed_paths = [{listed}]")
+    if folder:
+        connection.execute(f"SET allowed_directories = [{writing.text(folder + '/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -95,14 +97,16 @@ def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...]) -> None
 def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> None:
     try:
         recheck.check(connection, request.sql, frozenset(scan.relation for scan in request.scans))
-        _lock(connection, request.paths)
+        _lock(connection, request.paths, request.output.folder if request.output is not None else "")
         made: set[str] = set()
         _make_macros(connection, " ".join((request.sql, *(scan.select for scan in request.scans))), made)
-        for scan in request.scans:
-            kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
-            connection.execute(f'CREATE {kind} "{scan.relation}" AS {scan.select}')
+        reading.prepare(connection, request)
         described = connection.execute(f"DESCRIBE {request.sql}").fetchall()
         types = tuple(str(row[1]) for row in described)
+        if request.describe or request.output is not None:
+            rows = writing.write(connection, request.sql, request.output) if request.output is not None else 0
+            _send(sink, msgspec.msgpack.encode(Reply(types=types, rows=rows)))
+            return
         names = [f"c{number}" for number in range(len(types))]
         items = ", ".join(f"{text_sql(name, kind)} AS {name}" for name, kind in zip(names, types, strict=True))
         statement = f"SELECT {items} FROM ({request.sql}) AS q({', '.join(names)})"  # noqa: S608 - the gate has passed it
@@ -110,7 +114,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
         batches = iter(reader)
         first = next(batches, None)
-    except (duckdb.Error, recheck.Refused) as error:
+    except (duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, pa.ArrowException) as error:
         _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
         return
     _send(sink, msgspec.msgpack.encode(Reply(types=types)))

@@ -23,7 +23,8 @@ def operations(service: IdentityService) -> Sequence[Operation]:
         )
         return {"User": user_answer(service, user)}
 
-    def get(call: AuthorizedCall) -> Mapping[str, Any]:
+    async def get(call: AuthorizedCall) -> Mapping[str, Any]:
+        # On the event loop: it reads what authorising the call has just read, and clients poll it.
         user = service.get(User, rules.user_name(call.call))
         signed_in = service.last_uses().get(user.id) if user.password else None
         return {"User": user_answer(service, user, signed_in=signed_in)}

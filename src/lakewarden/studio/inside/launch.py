@@ -19,6 +19,7 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _LONGEST_ORDERS = 65536
+_LONGEST_DIRECTORY = 80
 
 
 def main() -> None:
@@ -41,7 +42,15 @@ def main() -> None:
     os.environ.update({name: value.replace("{port}", str(port)) for name, value in orders["environment"].items()})
     home = Path(orders["home"])
     os.chdir(home)
-    _jupyter(orders["arguments"], orders["profile"], orders["proof"])
+    shared = _short(orders["shared"])
+    _jupyter([one.replace("{shared}", shared) for one in orders["arguments"]], orders["profile"], orders["proof"])
+
+
+def _short(directory: str) -> str:
+    """A name of a directory by which a socket in it can be bound: an address holds 107 bytes."""
+    if len(directory) < _LONGEST_DIRECTORY:
+        return directory
+    return f"/proc/self/fd/{os.open(directory, os.O_PATH | os.O_DIRECTORY)}"
 
 
 def _line(channel: socket.socket) -> bytes:

@@ -16,12 +16,14 @@ class Incoming:
     """A routed request: ``labels`` come from the path, ``query`` from the query string, both decoded.
 
     ``body`` is complete; it is empty where the operation's payload streams.
+    ``form`` are its fields, where they were read already.
     """
 
     headers: Headers
     body: bytes
     labels: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
+    form: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ def parse(operation: OperationModel, request: Incoming) -> dict[str, Any]:
     if operation.input_shape is None:
         return {}
     root = _Node()
-    for name, value in (*request.query, *form(request.body)):
+    fields = request.form if request.form is not None else form(request.body)
+    for name, value in (*request.query, *fields):
         node = root
         # Each part costs a node, so a name of a million dots would cost the server's memory.
         if name.count(".") > _MAX_PARTS:

@@ -1,0 +1,78 @@
+"""What is known of a run so far, and the point at which it can no longer be cancelled."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Event
+
+from lakewarden.query.errors import QueryCancelled
+from lakewarden.query.ports import ResultColumn
+from lakewarden.query.results import Row
+
+
+@dataclass(slots=True)
+class Progress:
+    """Filled in as the run goes on. ``rows`` are the result's, or those that were written.
+
+    ``scanned_bytes`` is the size of all files that are opened, which the audit trail tells and limits go by;
+    ``told_bytes`` leaves out the files of tables of which the caller may not see everything.
+    """
+
+    kind: str = "DML"
+    substatement: str = ""
+    columns: tuple[ResultColumn, ...] = ()
+    first_rows: list[Row] = field(default_factory=list)
+    complete: bool = False
+    rows: int = 0
+    bytes_written: int = 0
+    scanned_bytes: int = 0
+    told_bytes: int = 0
+    restricted: bool = False
+    planning_ms: int = 0
+    engine_ms: int = 0
+    update_count: int = 0
+    manifest: str = ""
+    fingerprint: str = ""
+    reused_output: str = ""
+    tables: list[Mapping[str, object]] = field(default_factory=list)
+    written: str = ""
+
+    @property
+    def statistic_bytes(self) -> int:
+        """DataScannedInBytes. INVARIANT (non_interference): what is hidden in a file has no part in it."""
+        return self.told_bytes + (max(1, self.bytes_written) if self.restricted else 0)
+
+
+class Cancellation:
+    """Whether a query was cancelled. Whichever comes first wins: a cancellation or the commit of what it writes."""
+
+    def __init__(self) -> None:
+        self.event = Event()
+        self._lock = threading.Lock()
+        self._committed = False
+
+    def cancel(self) -> bool:
+        """Ask the query to stop; False when it is too late."""
+        with self._lock:
+            if self._committed:
+                return False
+            self.event.set()
+            return True
+
+    def commit(self) -> None:
+        """From here on the query runs to its end; raises QueryCancelled when it was cancelled before."""
+        with self._lock:
+            if self.event.is_set():
+                raise QueryCancelled
+            self._committed = True
+
+    def check(self) -> None:
+        """Raise QueryCancelled when the query was cancelled."""
+        if self.event.is_set():
+            raise QueryCancelled
+
+
+def elapsed_ms(started: float) -> int:
+    """Whole milliseconds since ``time.perf_counter()`` was ``started``, at least one."""
+    return max(1, round((time.perf_counter() - started) * 1000))

@@ -1,0 +1,135 @@
+"""When an app is idle: a real JupyterLab, and a clock that the test turns."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lakewarden.kernel.call import Principal
+from lakewarden.state.presence import Alone
+from lakewarden.studio.apps import PROOF, Apps, Live
+from lakewarden.studio.door import Receive, Scope, Send
+from lakewarden.studio.forward import exchange
+from lakewarden.studio.local import LocalSpawner
+from lakewarden.studio.model import DELETED, FAILED, IN_SERVICE, App, Space
+from lakewarden.studio.ports import Limits, Wearer, Worn
+from lakewarden.studio.service import StudioService
+from lakewarden.studio.store import StudioStore
+from tests.unit.studio.furniture import ACCOUNT, Clock, call, database, role_session, user
+
+
+class Roles:
+    def exists(self, role_arn: str) -> bool:
+        return bool(role_arn)
+
+    async def wear(self, wearer: Wearer) -> Worn:
+        return Worn(role_session("r", wearer.profile, wearer.profile), "ASIA", "secret", "token", Clock()())
+
+
+class Trail:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    async def event(
+        self, principal: Principal, name: str, details: Mapping[str, Any], source_ip: str = "", error: str = ""
+    ) -> None:
+        assert principal.name
+        self.events.append((name, str(details.get("reason", ""))))
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("nothing is called")
+
+
+def test_an_app_is_stopped_when_it_is_idle_and_not_while_a_kernel_works(tmp_path: Path) -> None:
+    asyncio.run(_idle(tmp_path))
+
+
+async def _idle(tmp_path: Path) -> None:
+    made, clock, trail = database(tmp_path), Clock(), Trail()
+    store = StudioStore(made)
+    service = StudioService(store, Roles(), clock)
+    domain = service.create_domain(
+        {
+            "DomainName": "lab",
+            "AuthMode": "IAM",
+            "DefaultUserSettings": {"ExecutionRole": f"arn:aws:iam::{ACCOUNT}:role/r"},
+        }
+    ).domain
+    service.create_profile({"DomainId": domain, "UserProfileName": "ann"})
+    space = service.create_space(
+        {
+            "DomainId": domain,
+            "SpaceName": "s",
+            "OwnershipSettings": {"OwnerUserProfileName": "ann"},
+            "SpaceSharingSettings": {"SharingType": "Private"},
+        }
+    )
+    spawner = LocalSpawner(tmp_path / "studio", tmp_path, Limits())
+    apps = Apps(store, service, Roles(), spawner, trail, Alone(), tmp_path / "homes", "us-east-1", clock)
+    await apps.attach(nothing)
+    app = await asyncio.to_thread(_create, apps, domain)
+    await asyncio.sleep(0)
+    live = await apps.ready(app)
+    assert service.get(App, domain, app.key).status == IN_SERVICE
+    kernel = msgspec.json.decode(await _post(live, "api/kernels", b"{}"))["id"]
+    clock.turn(119 * 60)
+    assert not await apps.is_idle(live)
+    clock.turn(2 * 60)
+    assert await _settles(apps, live, idle=True)
+    _settings(service, space, {"LifecycleManagement": "ENABLED", "IdleTimeoutInMinutes": 180})
+    assert not await apps.is_idle(live)
+    _settings(service, space, {"LifecycleManagement": "DISABLED"})
+    clock.turn(10**6)
+    assert not await apps.is_idle(live)
+    _settings(service, space, {"LifecycleManagement": "ENABLED", "IdleTimeoutInMinutes": 60})
+    assert await apps.is_idle(live)
+    await _post(live, f"api/kernels/{kernel}/restart", b"")
+    home = tmp_path / "homes" / space.id
+    assert (home / "samples" / "lake-tour.ipynb").exists()
+    await apps.close()
+    stored = service.get(App, domain, app.key)
+    assert (stored.status, stored.failure) == (DELETED, "The server was stopped.")
+    assert stored.status != FAILED
+    assert trail.events == [("AppInService", ""), ("AppStopped", "The server was stopped.")]
+    assert home.exists()
+    apps.forget_home(space)
+    assert not home.exists()
+    made.close()
+
+
+def _create(apps: Apps, domain: str) -> App:
+    params = {"DomainId": domain, "SpaceName": "s", "AppType": "JupyterLab", "AppName": "default"}
+    return apps.create(call(user("ann"), "CreateApp", **params))
+
+
+async def _settles(apps: Apps, live: Live, *, idle: bool) -> bool:
+    """A kernel that has just been started is at work for a moment."""
+    deadline = time.monotonic() + 30
+    while await apps.is_idle(live) is not idle:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    return True
+
+
+def _settings(service: StudioService, space: Space, idle: Mapping[str, Any]) -> None:
+    settings = {"JupyterLabAppSettings": {"AppLifecycleManagement": {"IdleSettings": dict(idle)}}}
+    service.update_space({"DomainId": space.domain, "SpaceName": space.name, "SpaceSettings": settings})
+
+
+async def _post(live: Live, path: str, body: bytes) -> bytes:
+    async def chunks() -> Any:
+        yield body
+
+    headers = [
+        (PROOF.encode(), live.proof.encode()), (b"Host", b"localhost"), (b"Cookie", b"_xsrf=x"), (b"X-XSRFToken", b"x"),
+        (b"Content-Length", str(len(body)).encode()),
+    ]  # fmt: skip
+    answer = await exchange(live.notebook, "POST", f"{live.base}{path}".encode(), headers, chunks())
+    try:
+        return b"".join([chunk async for chunk in answer.body()])
+    finally:
+        answer.close()
