@@ -46,6 +46,7 @@ _SELECT_ARGS = frozenset(
 )
 _WINDOW_ARGS = frozenset({"this", "partition_by", "order", "spec", "alias", "over", "first"})
 _ARGS = {exp.Table: _TABLE_ARGS, exp.Join: _JOIN_ARGS, exp.Select: _SELECT_ARGS, exp.Window: _WINDOW_ARGS}
+_HIDDEN_COLUMNS = frozenset({"$path", "$bucket", "$file_size", "$file_modified_time", "$partition"})
 _NAMES = {"match": "MATCH_RECOGNIZE"}
 
 
@@ -85,6 +86,8 @@ def _where(name: str, node: exp.Expression, text: str) -> tuple[int, int]:
 def _check_column(node: exp.Column) -> None:
     if not isinstance(node.this, exp.Identifier | exp.Star) or node.args.get("join_mark"):
         raise Unsupported("This kind of column")
+    if node.name.lower() in _HIDDEN_COLUMNS:
+        raise Unsupported(f"The column {node.name.lower()}")
     if isinstance(node.this, exp.Star) and any(node.this.args.values()):
         raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
 

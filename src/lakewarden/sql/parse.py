@@ -66,14 +66,18 @@ def executed_name(text: str) -> str:
 
 
 _CHANGING = (
-    exp.Rand, exp.Uuid, exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentUser, exp.Localtime,
-    exp.Localtimestamp, exp.TableSample,
+    exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentUser, exp.Localtime, exp.Localtimestamp, exp.TableSample,
 )  # fmt: skip
+_CHANGING_CALLS = frozenset(
+    {"rand", "random", "uuid", "shuffle", "now", "current_timestamp", "localtimestamp", "localtime", "current_time"}
+)
 
 
 def is_repeatable(query: Select) -> bool:
     """Whether the same query over the same data always answers the same."""
-    return not any(True for _ in query.tree.find_all(*_CHANGING, exp.Anonymous))
+    if any(True for _ in query.tree.find_all(*_CHANGING)):
+        return False
+    return not any(calls.name_of(call) in _CHANGING_CALLS for call in query.tree.find_all(exp.Anonymous))
 
 
 def _blanked(text: str, first: str, start: int) -> str:

@@ -1,5 +1,6 @@
 """test_least_reach: past the gate, a worker still opens nothing but its files, no socket, no program, no other process."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -11,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from lakewarden.engines.duckdb import DuckDbEngine, recheck
+from lakewarden.engines.duckdb import worker as worker_module
 from lakewarden.query.errors import QueryFailed
-from tests.unit.engines.lake import parquet
+from tests.unit.engines.lake import engine, parquet
 
 _SECRET = "canary-77aa"
 
@@ -63,6 +65,9 @@ from lakewarden.engines.duckdb import confine, seccomp
 spill, outside, allowed = sys.argv[1:4]
 con = duckdb.connect(config={{"threads": "1"}})
 con.execute("select 1").fetchall()
+from concurrent.futures import ThreadPoolExecutor
+old = ThreadPoolExecutor(1)
+old.submit(int).result()
 assert confine.confine([allowed, "/dev/null"], [spill]), "no Landlock"
 assert seccomp.forbid(), "no seccomp"
 def tried(name, act):
@@ -90,6 +95,8 @@ _ATTEMPTS = {
     "its memory": "tried('x', lambda: open(f'/proc/{os.getppid()}/mem', 'rb'))",
     "a listing": "tried('x', lambda: os.listdir('/'))",
     "an extension": "tried('x', lambda: con.execute('INSTALL httpfs'))",
+    "a signal": "tried('x', lambda: os.kill(os.getppid(), 0))",
+    "a socket from an old thread": "tried('x', lambda: old.submit(socket.socket, socket.AF_INET, socket.SOCK_STREAM).result())",
     "a new root": "tried('x', lambda: os.chroot('/'))",
 }
 
@@ -148,3 +155,27 @@ def test_macros_cannot_multiply_without_end() -> None:
 
 def test_the_worker_is_confined(worker: DuckDbEngine) -> None:
     assert worker.confined
+
+
+def test_every_thread_of_the_worker_is_behind_the_walls(root: Path) -> None:
+    """Landlock holds the thread that asks for it and those that it makes; libraries' own pools must not be older."""
+    (root / "fresh").mkdir()
+    with engine(root / "fresh") as made:
+        assert made.confined
+        (worker,) = [path for path in Path("/proc").glob("[0-9]*/cwd") if str(root / "fresh") in _target(path)]
+        states = [(task / "status").read_text(encoding="utf-8") for task in (worker.parent / "task").iterdir()]
+    assert len(states) > 1
+    assert all("NoNewPrivs:\t1" in state and "Seccomp:\t2" in state for state in states)
+
+
+def test_the_first_wall_stands_before_a_library_makes_threads() -> None:
+    source = inspect.getsource(worker_module.main)
+    first, second, warm = source.index("confine.confine("), source.rindex("confine.confine("), source.index("_warm_up(")
+    assert first < warm < second < source.index("seccomp.forbid()")
+
+
+def _target(path: Path) -> str:
+    try:
+        return str(path.readlink())
+    except OSError:
+        return ""

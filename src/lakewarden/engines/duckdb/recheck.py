@@ -19,7 +19,7 @@ _CLASSES = frozenset(
 )  # fmt: skip
 _LARGEST = 20_000
 _FROM = frozenset({"BASE_TABLE", "SUBQUERY", "JOIN", "TABLE_FUNCTION", "EXPRESSION_LIST", "EMPTY"})
-_TABLE_FUNCTIONS = frozenset({"unnest"})
+_TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series"})
 _BUILT_IN = """
     + - * / // % ** || & | ^ ~ << >> ~~ !~~ like_escape not_like_escape
     abs ceil floor round trunc sign greatest least pow sum avg count min max list count_if count_star bit_and bit_or bit_xor
@@ -31,7 +31,7 @@ _BUILT_IN = """
     list_append list_prepend list_concat list_reverse list_transform list_filter list_reduce list_sort list_extract
     list_distinct array_to_string generate_series range len cardinality struct_extract struct_pack row list_value array_extract
     map map_concat map_entries map_from_entries map_keys map_values unnest
-    json_extract_string to_json json grouping array_slice java_double java_double_cast not
+    json_extract_string to_json json grouping array_slice java_double java_double_cast not repeat hash
 """
 _ALLOWED = (
     frozenset(_BUILT_IN.split())

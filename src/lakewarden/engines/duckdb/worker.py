@@ -27,6 +27,7 @@ _SYSTEM_READS = [
     "/sys/fs/cgroup",
     "/usr/share/zoneinfo",
 ]
+_LIBRARIES = [sys.prefix, sys.base_prefix, "/usr/lib", "/usr/local/lib", "/lib", "/lib64", "/etc/ld.so.cache"]
 
 
 def main() -> None:
@@ -37,8 +38,12 @@ def main() -> None:
     os.dup2(2, 1)
     settings = msgspec.msgpack.decode(_message(source), type=Settings)
     confine.limit_resources(settings.memory_bytes)
+    # Landlock holds a thread and those that it makes, so a first wall stands before any library makes threads of its own;
+    # the second, closer one leaves the libraries out, once all that is loaded lazily is loaded.
+    reads = [settings.objects, *settings.own, *_SYSTEM_READS]
+    confined = confine.confine([*reads, *_LIBRARIES, *filter(None, sys.path)], [settings.spill])
     _warm_up(settings)
-    confined = confine.confine([settings.objects, *settings.own, *_SYSTEM_READS], [settings.spill]) and seccomp.forbid()
+    confined = confined and confine.confine(reads, [settings.spill]) and seccomp.forbid()
     _send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
     while True:
         connection = _ready(settings)
