@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from lakewarden.demo.dataset import Dataset, from_file
 from lakewarden.demo.server import RunningServer, serving
 from lakewarden.demo.walkthrough import FULL, LIMITED, People, prepare, take_role
-from tests.e2e.servers import client, initialised, run
+from tests.e2e.servers import client, initialised, run, say
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def test_two_servers_are_one_lake(pair: Pair, postgres_url: str, tmp_path: Path)
         assert pair.select(server, credentials[LIMITED], "age")[0].startswith("COLUMN_NOT_FOUND")
     _revoked_everywhere(pair, credentials[LIMITED])
     _nothing_lost_among_writers(pair)
+    _nobody_poisons_the_trail(pair)
     _the_dead_ones_queries_have_failed(pair, credentials[FULL])
     _a_further_init_is_refused(postgres_url, tmp_path)
 
@@ -129,6 +130,30 @@ def _nothing_lost_among_writers(pair: Pair) -> None:
     recorded = [json.loads(event["CloudTrailEvent"])["requestID"] for page in pages for event in page["Events"]]
     assert set(requests) <= set(recorded)
     assert len(recorded) == len(set(recorded))
+
+
+def _nobody_poisons_the_trail(pair: Pair) -> None:
+    """What PostgreSQL's columns do not take (NUL, too long) must not keep the records beside it out of the log."""
+    scope = "20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=" + "0" * 64
+    for key, path in (
+        ("A" * 5000, "/lake/k"),
+        ("AKIA%00", "/%00" + "b" * 3000 + "/k%00k"),
+        ("AKIA", "/b/" + "%00" * 2000),
+    ):
+        head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: AWS4-HMAC-SHA256 Credential={key}/{scope}\r\n"
+        answer = say(pair.first.endpoint, head.encode() + b"Connection: close\r\n\r\n")
+        assert 400 <= int(answer[9:12]) < 500, answer[:200]
+    s3 = pair.admin(pair.first, "s3")
+    for key in ("nul\0nul", "x" * 1024, "ünï/日本語"):
+        with pytest.raises(ClientError) as told:
+            s3.get_object(Bucket=pair.dataset.bucket, Key=key)
+        assert told.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    asked = s3.list_buckets()["ResponseMetadata"]["RequestId"]
+    for server in (pair.first, pair.second):
+        events = pair.admin(server, "cloudtrail").lookup_events(MaxResults=50)["Events"]
+        recorded = [json.loads(event["CloudTrailEvent"]) for event in events]
+        assert asked in {record["requestID"] for record in recorded}
+        assert sum(record["eventName"] == "GetObject" for record in recorded) >= 6
 
 
 def _the_dead_ones_queries_have_failed(pair: Pair, keys: Any) -> None:
