@@ -88,6 +88,8 @@ class Dispatcher:
 
         Answers the output members; raises the call's :class:`AwsError`.
         """
+        if not self._recorder.ready():
+            raise _closed()
         operation = self._services[call.service][call.operation]
         result, failure = await self._handle(call, operation)
         members = result.members if isinstance(result, Answer) else result
@@ -121,7 +123,7 @@ class Dispatcher:
             return await self._refuse(raw, refused)
         if not self._recorder.ready():
             # INVARIANT (no_answer_without_audit): what could not be recorded is not even begun.
-            closed = ServiceUnavailable("The audit log cannot be written.")
+            closed = _closed()
             return self._wire.respond_error(raw, call.service, call.operation, closed), closed.code
         self._called(call)
         if operation.identify is not None:
@@ -175,3 +177,7 @@ class Dispatcher:
         if inspect.isawaitable(result):
             raise TypeError(f"{operation.name}: a plain handler returned an awaitable")
         return result
+
+
+def _closed() -> ServiceUnavailable:
+    return ServiceUnavailable("The audit log cannot be written.")

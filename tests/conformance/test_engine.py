@@ -141,12 +141,14 @@ def test_a_killed_worker_fails_only_its_query(engine: DuckDbEngine) -> None:
 
 def test_memory_is_limited_and_spilled(engine: Engine) -> None:
     """A sort of more than the limit spills; what cannot spill fails with Athena's class, and the worker lives on."""
-    sql = "SELECT count(*) FROM (SELECT range, md5(CAST(range AS VARCHAR)) h FROM (SELECT UNNEST(GENERATE_SERIES(1, 8000000)) AS range) AS r ORDER BY h OFFSET 1)"
+    numbers = "(SELECT UNNEST(GENERATE_SERIES(1, 8000000)) AS range) AS r"
+    sql = f"SELECT count(*) FROM (SELECT range, md5(CAST(range AS VARCHAR)) h FROM {numbers} ORDER BY h OFFSET 1)"
     assert rows(engine, sql) == [("7999999",)]
     with pytest.raises(QueryFailed, match=r"EXCEEDED_LOCAL_MEMORY_LIMIT|The engine stopped"):
         rows(
             engine,
-            "SELECT length(string_agg(repeat('x', 1000000) || CAST(range AS VARCHAR), '')) FROM (SELECT UNNEST(GENERATE_SERIES(1, 5000)) AS range) AS r",
+            "SELECT length(string_agg(repeat('x', 1000000) || CAST(range AS VARCHAR), '')) "
+            "FROM (SELECT UNNEST(GENERATE_SERIES(1, 5000)) AS range) AS r",
         )
     assert rows(engine, "SELECT 1") == [("1",)]
 

@@ -20,7 +20,7 @@ from lakewarden.demo.server import RunningServer, serving
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """The ``lakewarden`` command."""
     command = [sys.executable, "-m", "lakewarden", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 def initialised(data: Path, *options: str) -> Mapping[str, str]:

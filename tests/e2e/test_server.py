@@ -1,10 +1,12 @@
 """The server as its operator knows it: init, serve, health, metrics, logs, locks, and the way it stops."""
 
+import ipaddress
 import json
 import os
 import re
 import signal
 import sqlite3
+import ssl
 import stat
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from lakewarden.demo.server import RunningServer, free_port, initialise, serving
 from lakewarden.demo.walkthrough import FULL, LIMITED
@@ -180,15 +188,27 @@ def test_sigterm_finishes_what_was_acknowledged(tmp_path: Path) -> None:
     assert run("audit", "verify", "--data", str(data)).stdout.startswith("ok: ")
 
 
-def test_tls(tmp_path: Path) -> None:
-    import ssl
+def _self_signed(place: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, SHA256())
+    )
+    files = place / "key.pem", place / "cert.pem"
+    files[0].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    files[1].write_bytes(certificate.public_bytes(Encoding.PEM))
+    return files
 
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+
+def test_tls(tmp_path: Path) -> None:
+    key, certificate = _self_signed(tmp_path)
     initialised(tmp_path / "data")
     arguments = ["serve", "--data", str(tmp_path / "data"), "--port", "0", "--tls-cert", str(certificate)]
     assert "go together" in run(*arguments).stderr

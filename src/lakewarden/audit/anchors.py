@@ -6,6 +6,7 @@ its own, which is rewritten with every commit, so that not even one record can b
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -72,32 +73,51 @@ class Anchors:
     def __init__(self, places: tuple[AnchorPlace, ...], latest: Path, key: Ed25519PrivateKey) -> None:
         self._places = places
         self._key = key
-        self._number = sum(1 for _ in places[0].lines()) if places else 0
-        self._latest = os.open(latest, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._latest = os.open(latest, os.O_RDWR | os.O_CREAT, 0o600)
 
     def newest(self, head: Head) -> None:
         """Replace the newest head. It is not synced: a process that is killed loses nothing by that."""
         line = signed(Anchor(0, head), self._key).ljust(_LATEST_BYTES - 1) + "\n"
-        os.pwrite(self._latest, line.encode(), 0)
+        with self._turn():
+            if head.sequence > _sequence_of(os.pread(self._latest, _LATEST_BYTES, 0)):
+                os.pwrite(self._latest, line.encode(), 0)
 
     def add(self, head: Head) -> None:
         """Sign and store at every place; durable there when it returns."""
-        # The newest head is synced first: a power cut must not leave it behind an anchor.
-        os.fsync(self._latest)
-        line = signed(Anchor(self._number + 1, head), self._key)
-        for number, place in enumerate(self._places):
-            try:
-                place.add(line)
-            except Exception:  # noqa: BLE001 - a second place may fail in any way; the log goes on, and says so
-                _log.exception("the audit log's head cannot be anchored", place=place.name, sequence=head.sequence)
-                if number == 0:
-                    return
-        self._number += 1
+        with self._turn():
+            # The newest head is synced first: a power cut must not leave it behind an anchor.
+            os.fsync(self._latest)
+            last = sum(1 for _ in self._places[0].lines()) if self._places else 0
+            line = signed(Anchor(last + 1, head), self._key)
+            for number, place in enumerate(self._places):
+                try:
+                    place.add(line)
+                except Exception:  # noqa: BLE001 - a second place may fail in any way; the log goes on, and says so
+                    _log.exception("the audit log's head cannot be anchored", place=place.name, sequence=head.sequence)
+                    if number == 0:
+                        return
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Servers on one data directory and one shared log take turns, so that heads keep their order."""
+        fcntl.flock(self._latest, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._latest, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the file of the newest head."""
         with contextlib.suppress(OSError):
             os.close(self._latest)
+
+
+def _sequence_of(line: bytes) -> int:
+    """The sequence number of a newest head as it stands in its file; -1 where none stands there whole."""
+    try:
+        return int(json.loads(line)["sequence"])
+    except (ValueError, KeyError, TypeError):
+        return -1
 
 
 def signed(anchor: Anchor, key: Ed25519PrivateKey) -> str:
