@@ -77,6 +77,7 @@ def literal(value: str, kind: str) -> str:
         ('"t"."n" = 1 AND "t"."s" = \'b\'', 2),
         ('"t"."day" = CAST(\'2020-01-02\' AS DATE)', 2),
         ('"t"."n" = 1 OR "t"."a" = 1', 8),
+        ('"t"."day" = T_CAST_DATE(\'2020-01-02\')', 2),
         ('"t"."a" = 1', 8),
     ],
 )
