@@ -57,6 +57,7 @@ H = TypeVar("H", bound=Holder)
 Taggable = type[User] | type[Role] | type[Policy] | type[InstanceProfile] | type[OidcProvider] | type[SamlProvider]
 
 LINKED_PATH = "/aws-service-role/"
+RESERVED_PATHS = (LINKED_PATH, "/aws-reserved/")
 _LONGEST_TRUST = 2048
 _LONGEST_INLINE: Mapping[type[Holder], int] = {User: 2048, Group: 5120, Role: 10240}
 
@@ -163,6 +164,9 @@ class IdentityService:
         compiled = _compiled_trust(name, trust)
         if not 3600 <= max_session <= 43200:
             raise ValidationError("MaxSessionDuration must be between 3600 and 43200 seconds.")
+        # INVARIANT (no_escalation): what lies on these paths is taken for a service's own.
+        if path.startswith(RESERVED_PATHS):
+            raise ValidationError(f"The specified value for path is invalid. {path} is reserved.")
         with self._store.write() as identities:
             self.policies.check_exists(identities, boundary)
             role = Role(

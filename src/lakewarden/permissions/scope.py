@@ -32,7 +32,7 @@ def session_policy(location: str, permissions: Set[str]) -> str:
             "Effect": "Allow",
             "Action": "s3:ListBucket",
             "Resource": s3(bucket),
-            **({"Condition": {"StringLike": {"s3:prefix": [literal, f"{literal}/*"]}}} if literal else {}),
+            **({"Condition": {"StringLike": {"s3:prefix": f"{literal}/*"}}} if literal else {}),
         },
         {"Effect": "Allow", "Action": "s3:GetBucketLocation", "Resource": s3(bucket)},
     ]

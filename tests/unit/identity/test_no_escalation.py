@@ -50,6 +50,13 @@ def test_no_escalation_a_federated_user_has_no_more_than_its_user_and_nothing_wi
         house.sts(wide, "GetFederationToken", Name="again")
 
 
+@pytest.mark.parametrize("path", ["/aws-service-role/lakeformation.amazonaws.com/", "/aws-reserved/sso/"])
+def test_no_escalation_a_services_own_path_is_not_taken_by_others(house: House, path: str) -> None:
+    with pytest.raises(ValidationError, match="reserved"):
+        house.iam(house.admin, "CreateRole", RoleName="mine", Path=path, AssumeRolePolicyDocument=document(trust(ROOT)))
+    assert house.iam(house.admin, "ListRoles", PathPrefix=path)["Roles"] == []
+
+
 def test_no_escalation_a_users_session_makes_no_lasting_credentials(house: House) -> None:
     session = house.signed_in(house.sts(house.admin, "GetSessionToken"))
     assert may(house, session, "s3:GetObject")
