@@ -20,6 +20,7 @@ _ALLOWED = (
     | STAMPS
     | ZONED
 )
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _PATTERNS = {D.DATE: "t_cast_date", D.BOOLEAN: "t_cast_boolean"}
 
 
@@ -62,7 +63,8 @@ def _cast(value: exp.Expression, to: exp.DataType) -> exp.Expression:
     if target in WHOLE and source not in WHOLE:
         return cast_to(_to_whole(value, source), engine_type(to))
     if source in TEXT and target in _PATTERNS:
-        return call(_PATTERNS[target], value)
+        plain = target is D.DATE and isinstance(value, exp.Literal) and _DATE.fullmatch(value.name)
+        return cast_to(value, to) if plain else call(_PATTERNS[target], value)
     if source in TEXT and target in {D.DOUBLE, D.FLOAT, D.DECIMAL}:
         return cast_to(call("t_number_text", value), engine_type(to))
     if target is D.DECIMAL and not to.expressions:
