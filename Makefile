@@ -41,11 +41,11 @@ lint: setup ## Formatting, lint, types, import directions
 
 test: lint $(CLIENTS)/.ready ## Lint and every test of the default suite
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -m 'not long'
+	$(BIN)/coverage run -m pytest -m 'not long' -n auto --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --fail-under=$(COVERAGE)
 
-COVERAGE := 75
+COVERAGE := 85
 
 test-long: setup $(CLIENTS)/.ready ## The nightly forms too
 	$(BIN)/pytest

@@ -12,19 +12,12 @@ import structlog
 
 from lakewarden.guard import AuthorizedCall, Guard, Operation, Operations
 from lakewarden.kernel.call import Answer, Call, Principal
-from lakewarden.kernel.errors import AwsError, NotImplementedOperation, ServiceUnavailable
+from lakewarden.kernel.errors import AwsError, InternalFailure, NotImplementedOperation, ServiceUnavailable
 from lakewarden.observe import CallLog, Metrics
 from lakewarden.wire import RawRequest, Received, Refused, Response, Wire
 
 _UNKNOWN = "unknown"
 _log = structlog.get_logger("lakewarden.dispatch")
-
-
-class InternalFailure(AwsError):
-    """Something broke on our side. The client learns the request id and nothing else; the log has the rest."""
-
-    code = "InternalFailure"
-    status = 500
 
 
 class Recorder(Protocol):
@@ -75,6 +68,8 @@ class Dispatcher:
         try:
             received = await self._wire.receive(raw)
         except Refused as refused:
+            if isinstance(refused.error, InternalFailure):
+                _log.exception("internal failure", request_id=raw.request_id, service=refused.service)
             response, code = await self._refuse(raw, refused)
             service, operation = refused.service or _UNKNOWN, refused.operation or _UNKNOWN
         else:
@@ -154,7 +149,7 @@ class Dispatcher:
             raise
         except Exception as error:
             _log.exception("internal failure", request_id=call.request_id, operation=call.operation)
-            raise InternalFailure("We encountered an internal error. Please try again.") from error
+            raise InternalFailure() from error
 
     async def _handle(self, call: Call, operation: Operation) -> tuple[Mapping[str, Any] | Answer, AwsError | None]:
         try:
@@ -169,7 +164,7 @@ class Dispatcher:
             _log.exception(
                 "internal failure", request_id=call.request_id, service=call.service, operation=call.operation
             )
-            return {}, InternalFailure("We encountered an internal error. Please try again.")
+            return {}, InternalFailure()
 
     def _authorize_and_run(self, call: Call, operation: Operation) -> Mapping[str, Any] | Answer:
         authorized: AuthorizedCall = self._guard.authorize(call, operation)

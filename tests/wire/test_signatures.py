@@ -398,3 +398,19 @@ def test_an_unsigned_request_is_nobodys() -> None:
 def test_a_body_from_nobody_is_small() -> None:
     request = raw(AWSRequest("POST", "http://localhost/", {**FORM, "Host": "localhost"}, b"Action=" + b"x" * (1 << 20)))
     assert refused(request).error.code == "RequestEntityTooLarge"
+
+
+class _Broken:
+    def resolve(self, access_key_id: str, session_token: str | None, now: datetime) -> Credential:
+        raise RuntimeError("the key store is on fire, and the text says where")
+
+
+def test_a_request_that_breaks_us_is_still_an_attempt_with_a_name_and_tells_nothing() -> None:
+    wire = Wire(_Broken(), "eu-west-1", ("localhost",))
+    found = refused(athena(), wire)
+    assert (found.service, found.operation) == ("athena", "ListWorkGroups")
+    assert found.attempt.principal.access_key_id == KEYS.access_key
+    answer = wire.respond_error(athena(), found.service, found.operation, found.error)
+    assert answer.status == 500
+    assert isinstance(answer.body, bytes)
+    assert b"fire" not in answer.body

@@ -51,6 +51,16 @@ class ValidationError(AwsError):
     status = 400
 
 
+class InternalFailure(AwsError):
+    """Something broke on our side. The client learns the request id and nothing else; the log has the rest."""
+
+    code = "InternalFailure"
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__("We encountered an internal error. Please try again.")
+
+
 class ServiceUnavailable(AwsError):
     """The server cannot uphold an invariant right now (the audit log cannot be written): nothing is done."""
 

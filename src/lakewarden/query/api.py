@@ -17,7 +17,7 @@ from lakewarden.query.service import QueryService
 from lakewarden.query.workgroups import PRIMARY, WorkGroups
 
 Params = Mapping[str, Any]
-_PATIENCE = 0.8  # seconds; PyAthena and others poll once a second
+_PATIENCE = 5.0  # seconds (docs/adr/0003-patience.md); PyAthena and others sleep a whole one between two polls
 _LONGEST_PAGE = 1000
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lakewarden.kernel.call import ANONYMOUS, Answer, Call, Principal, Upload
 from lakewarden.kernel.credentials import Credential, Credentials
-from lakewarden.kernel.errors import AwsError
+from lakewarden.kernel.errors import AwsError, InternalFailure
 from lakewarden.wire import chunked, constraints, errors, payload, signature, sigv4
 from lakewarden.wire.codecs import json, query, rest_json, rest_xml
 from lakewarden.wire.codecs.message import Codec, Incoming, Outgoing
@@ -84,9 +84,11 @@ class Wire:
             incoming = Incoming(effective.headers, body, where.labels, where.query, fields)
             params = _parse(service, operation, incoming)
             source = payload.stream(effective, signed, key) if streams else None
-        except AwsError as error:
+        except Exception as error:
+            # INVARIANT (no_answer_without_audit): even a request that breaks us is an attempt with a name and a record.
             attempt = _call(raw, self._region, principal, service, operation, {}, None, None)
-            raise Refused(spoken(service, error), service, operation, attempt) from error
+            refusal = error if isinstance(error, AwsError) else InternalFailure()
+            raise Refused(spoken(service, refusal), service, operation, attempt) from error
         return Received(_call(raw, self._region, principal, service, operation, params, source, signed))
 
     def _resolve(

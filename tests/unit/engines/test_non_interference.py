@@ -5,7 +5,7 @@ the rows of the other team: their number, their values, and values that would ma
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -153,10 +153,14 @@ class Grammar:
         )  # fmt: skip
 
 
-def _agree(worker: DuckDbEngine, lakes: tuple[Lake, Lake], first: int, count: int) -> list[Ran]:
+def _agree(
+    worker: DuckDbEngine, lakes: tuple[Lake, Lake], first: int, count: int, compared: Callable[[str], bool] = bool
+) -> list[Ran]:
     seen = []
     for seed in range(first, first + count):
         sql = Grammar(seed).statement()
+        if not compared(sql):
+            continue
         one, other = (run(worker, sql, lake) for lake in lakes)
         assert one == other, sql
         seen.append(one)
@@ -199,4 +203,9 @@ def parallel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[DuckDbE
 def test_order_does_not_depend_on_hidden_rows_with_several_threads(parallel: tuple[DuckDbEngine, Path]) -> None:
     worker, root = parallel
     both = _lake(root, "one", 100), _lake(root, "other", 5000)
-    _agree(worker, both, 50_000, 40)
+    assert len(_agree(worker, both, 50_000, 60, _keeps_order)) > 20
+
+
+def _keeps_order(sql: str) -> bool:
+    """Groups come in the order in which threads finish, which is another from run to run over the very same lake."""
+    return not any(word in sql for word in ("GROUP BY", "DISTINCT", "UNION"))
