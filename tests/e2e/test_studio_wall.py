@@ -177,7 +177,7 @@ def test_least_reach_network(lab: Lab, attacker: Kernel) -> None:
     """
     for host, number in (("127.0.0.1", 22), ("127.0.0.1", port + 1), ("10.0.0.1", 80), ("169.254.169.254", 80)):
         escape(attacker, code.format(host, number))
-    assert "gaierror" in escape(attacker, code.format("pypi.org", 443))
+    assert "gaierror" in escape(attacker, code.format("example.com", 443))
     udp = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('8.8.8.8', 53)); print('ESCAPED')"
     assert "OSError" in escape(attacker, udp)
 

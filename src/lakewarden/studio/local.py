@@ -112,6 +112,8 @@ class LocalSpawner:
         for room in (rooms.home, rooms.shared, rooms.scratch, rooms.etc):
             room.mkdir(mode=0o700, parents=True, exist_ok=True)
         rooms.etc.chmod(0o755)
+        # Passable for bubblewrap, which has no capabilities left when Python lies below /tmp; our root is closed to others.
+        rooms.scratch.chmod(0o755)
         uid = owner if owner is not None else 1000
         for name, text in (
             ("passwd", f"sagemaker-user:x:{uid}:{uid}:{launch.profile}:{HOME}:/bin/bash\n"),

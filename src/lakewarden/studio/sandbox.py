@@ -74,6 +74,8 @@ def wall(rooms: Rooms, data: Path, *, root: bool, seccomp: int | None) -> list[s
         # Enough for the launcher to become the space's user; the change takes them away for good.
         *(("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID") if root else ()),
         *_system(),
+        # Before Python's own directories: somebody may have installed them below /tmp.
+        "--bind", str(rooms.scratch), "/tmp",  # noqa: S108 - inside the wall
         *_python(data),
         "--ro-bind", str(rooms.etc / "passwd"), "/etc/passwd",
         "--ro-bind", str(rooms.etc / "group"), "/etc/group",
@@ -82,7 +84,6 @@ def wall(rooms: Rooms, data: Path, *, root: bool, seccomp: int | None) -> list[s
         "--perms", "1777", "--size", str(_SHARED_MEMORY), "--tmpfs", "/dev/shm",  # noqa: S108 - inside the wall
         "--remount-ro", "/dev",
         *_way_to(Path(HOME)), *_way_to(Path(SHARED)), *_way_to(Path("/etc/jupyter/labconfig/x")),
-        "--bind", str(rooms.scratch), "/tmp",  # noqa: S108 - inside the wall
         "--bind", str(rooms.home), HOME,
         "--bind", str(rooms.shared), SHARED,
         "--ro-bind", str(_INSIDE / "launch.py"), LAUNCHER,
