@@ -153,6 +153,9 @@ class DuckDbEngine:
                 worker = self._idle.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 continue
+            if worker is not None and not worker.alive:
+                worker.kill()
+                worker = None
             if worker is None:
                 worker = self._start()
             if worker is not None:
@@ -239,6 +242,10 @@ class _Worker:
         except WorkerLost:
             self.kill()
             raise
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
 
     def confined(self) -> bool:
         return self._greeting(Event()).message == "confined"
