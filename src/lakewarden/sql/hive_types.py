@@ -26,7 +26,7 @@ def duckdb_type(text: str) -> str:
     kind, _, inner = text.partition("<")
     if not inner.endswith(">"):
         raise UnknownType(text[:100])
-    parts = _split(inner[:-1])
+    parts = split(inner[:-1])
     if kind == "array" and len(parts) == 1:
         return f"{duckdb_type(parts[0])}[]"
     if kind == "map" and len(parts) == 2:
@@ -43,8 +43,8 @@ def _field(text: str) -> str:
     return f'"{name.strip()}" {duckdb_type(kind)}'
 
 
-def _split(text: str) -> list[str]:
-    """Split at the commas of the outermost level."""
+def split(text: str) -> list[str]:
+    """What stands between the brackets of a type, split at the commas of the outermost level."""
     parts, depth = [""], 0
     for letter in text:
         depth += (letter in "<(") - (letter in ">)")

@@ -6,6 +6,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakewarden.sql.errors import SqlError
+from lakewarden.sql.hive_types import split
 
 Type = exp.DataType.Type
 _HIVE: Mapping[exp.DataType.Type, str] = {
@@ -56,22 +57,11 @@ def trino_type(hive: str) -> str:
     if text.startswith("array<") and text.endswith(">"):
         return f"array({trino_type(text[6:-1])})"
     if text.startswith("map<") and text.endswith(">"):
-        return f"map({', '.join(trino_type(part) for part in _split(text[4:-1]))})"
+        return f"map({', '.join(trino_type(part) for part in split(text[4:-1]))})"
     if text.startswith("struct<") and text.endswith(">"):
-        fields = [part.partition(":") for part in _split(text[7:-1])]
+        fields = [part.partition(":") for part in split(text[7:-1])]
         return f"row({', '.join(f'{name.strip()} {trino_type(kind)}' for name, _, kind in fields)})"
     return _TRINO_OF_HIVE.get(text, text)
-
-
-def _split(text: str) -> list[str]:
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in "<(") - (letter in ">)")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
 
 
 def _unsupported(engine_type: str) -> SqlError:

@@ -11,7 +11,7 @@ from lakewarden.kernel.lake import Column, DataFile, Table
 from lakewarden.query.errors import QueryFailed
 from lakewarden.query.ports import Scan
 from lakewarden.sql import formats
-from lakewarden.sql.hive_types import UnknownType, duckdb_type
+from lakewarden.sql.hive_types import UnknownType, duckdb_type, split
 
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _NEVER = "\x01\x02 no field reads like this \x02\x01"
@@ -291,18 +291,6 @@ def type_text(column: Column) -> str:
     """A checked Hive type without spaces, lower case."""
     type_of(column)
     return "".join(column.type.lower().split())
-
-
-def split(inside: str) -> list[str]:
-    """Split a Hive type at the commas of its outermost level."""
-    parts, depth = [""], 0
-    for letter in inside:
-        depth += (letter in "<(") - (letter in ">)")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
 
 
 def name(value: str) -> str:
