@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 
@@ -136,10 +136,15 @@ def test_a_killed_worker_fails_only_its_query(engine: DuckDbEngine) -> None:
             # Only this engine's own: other tests of this process keep workers as well.
             if Path(f"/proc/{pid}/cwd").resolve().is_relative_to(engine._spill.resolve()):
                 os.kill(pid, signal.SIGKILL)
+                # A killed process lives on for a moment; the engine itself may have buried it already.
+                with suppress(ChildProcessError):
+                    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
-    threading.Timer(1.0, kill_the_workers).start()
+    killer = threading.Timer(1.0, kill_the_workers)
+    killer.start()
     with pytest.raises(QueryFailed, match="The engine stopped"):
         rows(engine, CROSS_JOIN)
+    killer.join()
     # The other worker died unseen while it was idle; whoever would have taken it gets a new one.
     assert [rows(engine, "SELECT 1") for _ in range(4)] == [[("1",)]] * 4
 
