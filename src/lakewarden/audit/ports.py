@@ -1,20 +1,51 @@
 """What the audit context needs from elsewhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from lakewarden.audit.queries import Execution
 
 
-class AnchorPlace(Protocol):
-    """A place for signed heads: a file, a bucket. ``add`` is durable when it returns; ``lines`` is in order."""
+class AnchorSink(Protocol):
+    """Where signed heads go: a file, a bucket. ``add`` is durable when it returns."""
 
     @property
     def name(self) -> str: ...
 
     def add(self, line: str) -> None: ...
 
+
+class AnchorSource(Protocol):
+    """Where signed heads are read again. ``lines`` is in order."""
+
+    @property
+    def name(self) -> str: ...
+
     def lines(self) -> Iterable[str]: ...
+
+
+class TimeAuthority(Protocol):
+    """Who says when something was there (RFC 3161). Tokens are the authority's answers, as it gave them."""
+
+    @property
+    def name(self) -> str: ...
+
+    def stamp(self, message: bytes) -> bytes:
+        """A token for ``message``, checked; raises :class:`NoTimeStamp`."""
+        ...
+
+    def check(self, token: bytes, message: bytes) -> datetime:
+        """When ``message`` was there; raises :class:`BadTimeStamp` where the token does not prove it."""
+        ...
+
+
+class NoTimeStamp(Exception):
+    """The authority cannot be reached, or does not answer as it should."""
+
+
+class BadTimeStamp(Exception):
+    """A token that is not the authority's, or that is another message's."""
 
 
 class TrailBuckets(Protocol):

@@ -186,6 +186,17 @@ def service_record(
     }
 
 
+def is_service_record(record: Mapping[str, Any], name: str) -> bool:
+    """Whether a record is one of :func:`service_record`; nothing that a caller names or sends can look like one."""
+    identity = record.get("userIdentity")
+    return (
+        record.get("eventType") == "AwsServiceEvent"
+        and record.get("eventName") == name
+        and isinstance(identity, Mapping)
+        and identity.get("type") == "AWSService"
+    )
+
+
 def accessed(governed: GovernedTable, columns: Sequence[str]) -> Record:
     """What a query does with a table: the columns it reads, under which filters, and the grants that allow it."""
     access = governed.access
