@@ -16,6 +16,7 @@ from lakewarden.adapters.audit_tables import AuditFiles
 from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.trail_buckets import AnchorBucket, PolicedBuckets, StoredAnchors
+from lakewarden.audit import lake_api
 from lakewarden.audit.anchors import AnchorFile, Anchors
 from lakewarden.audit.api import Handlers
 from lakewarden.audit.clock import ClockWatch
@@ -24,6 +25,9 @@ from lakewarden.audit.delivery import Delivery
 from lakewarden.audit.digests import DigestKeys
 from lakewarden.audit.history import QueryHistory
 from lakewarden.audit.index import EventIndex
+from lakewarden.audit.lake import LakeService
+from lakewarden.audit.lake_api import LakeHandlers
+from lakewarden.audit.lake_store import LakeStore
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.ports import AnchorSink, AnchorSource, Executions, Sealer, TimeAuthority
 from lakewarden.audit.retention import Retention
@@ -37,7 +41,7 @@ from lakewarden.audit.trail_store import TrailStore
 from lakewarden.audit.trails import TrailService
 from lakewarden.audit.verify import Keys, Report, verify
 from lakewarden.config import Config, ConfigError, DataDirectory
-from lakewarden.guard import Guard
+from lakewarden.guard import Guard, Operations
 from lakewarden.kernel.clock import Clock
 from lakewarden.query.store import QueryStore
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database
@@ -56,6 +60,11 @@ class AuditHalf:
     handlers: Handlers
     files: AuditFiles
     couriers: tuple[Courier, ...]
+    retention_days: int | None
+
+    def lake_operations(self, service: LakeService, account: str, region: str) -> Operations:
+        """CloudTrail Lake's operations."""
+        return lake_api.operations(LakeHandlers(service, account, region, self.retention_days))
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -130,7 +139,9 @@ def build_audit(
     if settings.openlineage is not None:
         emitter = _emitter(directory, settings.openlineage, store, executions, f"arn:aws:glue:{region}:{account}")
         couriers.append(Courier("audit-lineage", emitter))
-    return AuditHalf(log, recorder, Handlers(history, trails, keys), AuditFiles(tables), tuple(couriers))
+    return AuditHalf(
+        log, recorder, Handlers(history, trails, keys), AuditFiles(tables), tuple(couriers), settings.retention_days
+    )
 
 
 def _emitter(
@@ -152,7 +163,9 @@ def query_history(directory: DataDirectory) -> Iterator[QueryHistory]:
     with ExitStack() as stack:
         log, index, state = (stack.enter_context(closing(one)) for one in _databases(directory))
         store = AuditStore(log, seal_key(directory))
-        yield QueryHistory(store, EventIndex(store, index), KeptExecutions(QueryStore(state, Alone())))
+        yield QueryHistory(
+            store, EventIndex(store, index), KeptExecutions(QueryStore(state, Alone()), LakeStore(state, Alone()))
+        )
 
 
 def _databases(directory: DataDirectory) -> tuple[Database, Database, Database]:

@@ -1,10 +1,15 @@
 """What the audit context needs from elsewhere."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
+from threading import Event
 from typing import Protocol
 
+from lakewarden.audit.lake_model import Reading
 from lakewarden.audit.queries import Execution
+from lakewarden.kernel.call import Call
 
 
 class AnchorSink(Protocol):
@@ -69,6 +74,62 @@ class Executions(Protocol):
 
     def find(self, query_ids: Sequence[str]) -> Mapping[str, Execution]:
         """Those that are known, by id."""
+        ...
+
+
+Row = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a statement finds: column names, and rows in blocks, values in Athena's text form.
+
+    ``tables`` are what the outcome's record says of the tables that are read, ``readings`` the same for
+    :meth:`TrailSql.still_readable`. ``told_bytes`` is what may be told of the bytes that are read.
+    """
+
+    columns: tuple[str, ...]
+    blocks: Iterator[Sequence[Row]]
+    tables: Sequence[Mapping[str, object]]
+    readings: tuple[Reading, ...]
+    scanned_bytes: int
+    told_bytes: int
+
+
+class StatementRefused(Exception):
+    """Not a query, or none that can be run; the text says why."""
+
+
+class RunCancelled(Exception):
+    """The query was cancelled."""
+
+
+class TrailSql(Protocol):
+    """SQL over the audit tables, with the rights of whoever asks."""
+
+    def check(self, statement: str) -> None:
+        """Raise :class:`StatementRefused` unless this is one query."""
+        ...
+
+    def run(
+        self, call: Call, query_id: str, statement: str, tables: Sequence[str], cancelled: Event
+    ) -> AbstractContextManager[Found]:
+        """Run it over these audit tables and nothing else. Each access is on the record before a byte is read.
+
+        Raises :class:`StatementRefused`, also while the blocks are taken, or :class:`RunCancelled`.
+        """
+        ...
+
+    def still_readable(self, call: Call, readings: Sequence[Reading]) -> bool:
+        """Whether the caller may read now what a query read before."""
+        ...
+
+
+class QueryAudit(Protocol):
+    """Records of a query that are not its call's own."""
+
+    def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
+        """How it ended; durable when it returns."""
         ...
 
 
