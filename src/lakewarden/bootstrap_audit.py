@@ -36,7 +36,6 @@ from lakewarden.audit.settings import AuditSettings, BadSettings, OpenLineage, l
 from lakewarden.audit.stamping import Stamping
 from lakewarden.audit.store import AuditStore
 from lakewarden.audit.tables import AuditTables
-from lakewarden.audit.timestamps import authority_of
 from lakewarden.audit.trail_store import TrailStore
 from lakewarden.audit.trails import TrailService
 from lakewarden.audit.verify import Keys, Report, verify
@@ -225,6 +224,10 @@ def time_authority(directory: DataDirectory, settings: AuditSettings) -> TimeAut
     wanted = settings.timestamps
     if wanted is None:
         return None
+    try:
+        from lakewarden.audit.timestamps import authority_of
+    except ImportError as error:
+        raise ConfigError("timestamps needs: pip install lakewarden[timestamps]") from error
     try:
         return authority_of(wanted.url, directory.root / wanted.certificates)
     except BadSettings as error:
