@@ -16,10 +16,13 @@ from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.trail_queries import GovernedTrail
 from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
+from lakewarden.audit.lake import LakeService
+from lakewarden.audit.lake_store import LakeStore
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
@@ -100,6 +103,7 @@ class Server:
     apps: Apps
     health: Health
     queries: QueryService
+    trail_lake: LakeService
     crawlers: CrawlerService
     engine: DuckDbEngine
     audit: AuditHalf
@@ -111,6 +115,7 @@ class Server:
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
+        self.trail_lake.close()
         self.queries.close()
         self.crawlers.close()
         self.engine.close()
@@ -201,7 +206,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     uploads = Uploads(storage, index, blobs)
     sweeper = Sweeper(index, blobs, now)
     sweeper.orphans()
-    executions = KeptExecutions(QueryStore(database, presence))
+    executions = KeptExecutions(QueryStore(database, presence), LakeStore(database, presence))
     audit = build_audit(
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
@@ -244,6 +249,11 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
     )
     queries.recover()
+    trail_lake = LakeService(
+        LakeStore(database, presence), GovernedTrail(catalog, guard, audit.files, engine, recorder), recorder,
+        scheduler.submit, resolver.still_valid, region, now,
+    )  # fmt: skip
+    trail_lake.recover()
 
     people = Identities(directory_of_people, ring)
     studio = build_studio(
@@ -257,7 +267,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
-        "cloudtrail": audit_api.operations(audit.handlers),
+        "cloudtrail": {**audit_api.operations(audit.handlers), **audit.lake_operations(trail_lake, account, region)},
         "sagemaker": studio.operations,
     }
     check(services)
@@ -272,7 +282,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, queries, crawlers, engine, audit, uses, threads, presence, databases,
+        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, audit, uses, threads, presence, databases,
         SweepThread(sweeper),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable
 from lakewarden.query.errors import QueryCancelled
 from lakewarden.query.model import Execution
-from lakewarden.query.ports import AccessAudit, Lake, Scan
+from lakewarden.query.ports import AccessAudit, ReadableLake, Scan
 from lakewarden.query.progress import Progress
 from lakewarden.sql import model, pruning, views
 from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
@@ -43,7 +43,7 @@ class _Names:
 class Reader:
     """Decides queries for their callers."""
 
-    def __init__(self, lake: Lake, audit: AccessAudit) -> None:
+    def __init__(self, lake: ReadableLake, audit: AccessAudit) -> None:
         self._lake = lake
         self._audit = audit
 
