@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from lakewarden.studio.errors import (
     ResourceNotFound,
     TrustRefused,
 )
+from lakewarden.studio.index import PACKAGES
 from lakewarden.studio.live import Live, idle_minutes, works
 from lakewarden.studio.model import (
     DELETED,
@@ -34,11 +35,13 @@ from lakewarden.studio.model import (
     JUPYTERLAB,
     PENDING,
     PRIVATE,
+    PUBLIC,
     App,
     Domain,
     Space,
     UserProfile,
 )
+from lakewarden.studio.packages import Shelf, Source
 from lakewarden.studio.ports import ExecutionRoles, Launch, Spawner, Trail, Wearer, Worn
 from lakewarden.studio.service import StudioService, require
 from lakewarden.studio.store import StudioStore
@@ -69,6 +72,7 @@ class Apps:
         homes: Path,
         region: str,
         clock: Clock,
+        packages: Source | None = None,
     ) -> None:
         self._store = store
         self._service = service
@@ -79,6 +83,7 @@ class Apps:
         self._homes = homes
         self._region = region
         self._clock = clock
+        self._packages = packages
         self._loop: asyncio.AbstractEventLoop | None = None
         self._endpoint: Asgi | None = None
         self._live: dict[tuple[str, str], Live] = {}
@@ -252,17 +257,35 @@ class Apps:
             raise CannotStart("the server is not ready")
         token, proof = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         base = f"/_studio/{app.domain}/{space.owner}/{space.name}/"
+        packages = f"{PACKAGES}simple/" if await self._may_reach_packages(app) else ""
         notebook = await self._spawner.start(
-            Launch(app.id, space.id, space.owner, base, self._home(space), self._region, proof, token)
+            Launch(app.id, space.id, space.owner, base, self._home(space), self._region, proof, token, packages)
         )
         live = Live(app, space.owner, base, proof, notebook, worn.principal, self._clock())
         self._live[app.domain, app.space] = live
         self._keep(self._await_end(live))
         role = worn.principal.grantee_arn
-        live.door = await open_door(
-            notebook.endpoint, Door(self._endpoint, token, lambda: self._wear(app.domain, space.owner, role))
-        )
+        door = Door(self._endpoint, token, lambda: self._wear(app.domain, space.owner, role), self._shelf(live))
+        live.door = await open_door(notebook.endpoint, door)
         return live
+
+    def _shelf(self, live: Live) -> Shelf | None:
+        """The package index as a notebook gets it; None where the operator names none."""
+        if self._packages is None:
+            return None
+        about = {"domainId": live.app.domain, "userProfileName": live.profile, "spaceName": live.app.space}
+
+        async def record(details: Mapping[str, Any], error: str) -> None:
+            await self._trail.event(live.principal, "StudioPackageRead", {**about, **details}, error=error)
+
+        return Shelf(self._packages, lambda: self._may_reach_packages(live.app), record)
+
+    async def _may_reach_packages(self, app: App) -> bool:
+        """Two must say yes: the operator, who names an index, and the domain, by AppNetworkAccessType as it is now."""
+        if self._packages is None:
+            return False
+        domain = await self._off_loop(self._service.find, Domain, app.domain)
+        return domain is not None and domain.network["AppNetworkAccessType"] == PUBLIC
 
     async def _await_ready(self, live: Live) -> None:
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
