@@ -19,9 +19,11 @@ from lakewarden.studio.local import LocalSpawner
 from lakewarden.studio.names import Arns
 from lakewarden.studio.packages import Source
 from lakewarden.studio.ports import Limits
+from lakewarden.studio.register import Register
 from lakewarden.studio.rules import Rules
 from lakewarden.studio.service import StudioService
 from lakewarden.studio.sessions import Sessions
+from lakewarden.studio.shelves import Shelves
 from lakewarden.studio.store import StudioStore
 from lakewarden.studio.web import Site, StudioSite
 
@@ -91,8 +93,9 @@ def build_studio(
     )
     if alone:
         spawner.sweep()
-    homes, packages = directory.studio / "homes", _packages(config)
-    apps = Apps(store, service, roles, spawner, trail, presence, homes, region, clock, packages)
+    homes, shelves = directory.studio / "homes", Shelves(_packages(config), service, trail)
+    register = Register(store, service, presence, clock)
+    apps = Apps(register, service, roles, spawner, trail, homes, region, clock, shelves)
     apps.recover()
     site, arns = Site(config.studio_url), Arns(account, region)
     operations = api.operations(api.Handlers(service, apps, sessions, arns, site), Rules(service, arns))
