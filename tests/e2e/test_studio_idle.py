@@ -21,7 +21,9 @@ from lakewarden.studio.live import PROOF, Live
 from lakewarden.studio.local import LocalSpawner
 from lakewarden.studio.model import DELETED, FAILED, IN_SERVICE, App, Space
 from lakewarden.studio.ports import Limits, Wearer, Worn
+from lakewarden.studio.register import Register
 from lakewarden.studio.service import StudioService
+from lakewarden.studio.shelves import Shelves
 from lakewarden.studio.store import StudioStore
 from tests.unit.studio.furniture import ACCOUNT, Clock, call, database, role_session, user
 
@@ -74,7 +76,17 @@ async def _idle(tmp_path: Path) -> None:
         }
     )
     spawner = LocalSpawner(tmp_path / "studio", tmp_path, Limits())
-    apps = Apps(store, service, Roles(), spawner, trail, Alone(), tmp_path / "homes", "us-east-1", clock)
+    apps = Apps(
+        Register(store, service, Alone(), clock),
+        service,
+        Roles(),
+        spawner,
+        trail,
+        tmp_path / "homes",
+        "us-east-1",
+        clock,
+        Shelves(None, service, trail),
+    )
     await apps.attach(nothing)
     app = await asyncio.to_thread(_create, apps, domain)
     await asyncio.sleep(0)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import site
 import socket
 import stat
 import sys
@@ -136,7 +137,7 @@ class LocalSpawner:
 
     def _orders(self, launch: Launch, rooms: Rooms, owner: int | None) -> dict[str, object]:
         home, shared = (str(rooms.home), str(rooms.shared)) if self._unsafe else (HOME, SHARED)
-        endpoint = "http://127.0.0.1:{port}"
+        endpoint, own = "http://127.0.0.1:{port}", f"{home}/.python"
         return {
             "die_with_parent": self._unsafe,
             "uid": owner,
@@ -144,12 +145,17 @@ class LocalSpawner:
             "memory": self._limits.memory,
             "processes": self._limits.processes,
             "cores": self._limits.cores,
+            "disk": self._limits.disk,
             "port": 0 if self._unsafe else self._port,
             "home": home,
             "shared": shared,
             "profile": launch.profile,
             "proof": launch.proof,
+            "python": getattr(sys, "_base_executable", sys.executable),
+            "own_python": own,
+            "packages": site.getsitepackages(),
             "environment": {
+                **_pip(f"{endpoint}{launch.packages}" if launch.packages else ""),
                 "AWS_ENDPOINT_URL": endpoint,
                 "AWS_DEFAULT_REGION": launch.region,
                 "AWS_REGION": launch.region,
@@ -157,9 +163,10 @@ class LocalSpawner:
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{shared}/token",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "HOME": home,
+                "JUPYTER_PATH": f"{own}/share/jupyter",
                 "JUPYTER_RUNTIME_DIR": f"{shared}/jupyter",
                 "LANG": "C.UTF-8",
-                "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+                "PATH": f"{own}/bin:{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
                 "SHELL": "/bin/bash",
                 "USER": "sagemaker-user",
             },
@@ -274,6 +281,12 @@ class LocalNotebook:
     def _kill(pid: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _pip(index: str) -> dict[str, str]:
+    """pip's settings: the one index that there is, or none, so that it does not wait for one that it cannot reach."""
+    quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    return {**quiet, "PIP_INDEX_URL": index} if index else {**quiet, "PIP_NO_INDEX": "1"}
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ FAILED = "Failed"
 JUPYTERLAB = "JupyterLab"
 PRIVATE = "Private"
 SHARED = "Shared"
+PUBLIC = "PublicInternetOnly"
+VPC = "VpcOnly"
 
 Settings = dict[str, Any]
 """A settings structure of the API, under the API's own member names."""

@@ -181,6 +181,7 @@ class StudioSite:
         return await self._start(place, session)
 
     async def _start(self, place: Place, session: Token) -> Live:
+        await _off_loop(self._apps.recover)
         app = await self._app(place)
         if app is None or not app.lives:
             app_call = {"DomainId": place.domain, "SpaceName": place.space, "AppType": JUPYTERLAB, "AppName": _APP}
