@@ -244,6 +244,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
     )
     queries.recover()
+    if database.shared:
+        queries.listen()
 
     people = Identities(directory_of_people, ring)
     studio = build_studio(
