@@ -254,6 +254,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         scheduler.submit, resolver.still_valid, region, now,
     )  # fmt: skip
     trail_lake.recover()
+    if database.shared:
+        queries.listen()
 
     people = Identities(directory_of_people, ring)
     studio = build_studio(

@@ -225,6 +225,10 @@ class AccessAudit(Protocol):
         """One GetDataAccess record (SEMANTICS.md), before a byte of the table is read."""
         ...
 
+    def write_access(self, call: Call, query_id: str, governed: GovernedTable) -> None:
+        """One GetDataAccess record with INSERT, before a byte is written to the table."""
+        ...
+
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
         """How the query ended: state, error, rows, bytes, columns read."""
         ...

@@ -19,6 +19,7 @@ from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError
 from lakewarden.query.errors import InvalidRequestException, QueryCancelled, QueryFailed
 from lakewarden.query.model import Caller, Execution, Failure, Statistics, WorkGroup
+from lakewarden.query.neighbours import Neighbours
 from lakewarden.query.ports import AccessAudit, ResultColumn, ResultStore
 from lakewarden.query.progress import Cancellation, Progress
 from lakewarden.query.results import Page, columns_of, read_csv_page
@@ -29,6 +30,7 @@ from lakewarden.query.workgroups import PRIMARY, WorkGroups, check_results
 
 _REMEMBERED = 256
 _LONGEST_SQL = 262_144
+_STOP_SECONDS = 5.0
 _log = structlog.get_logger("lakewarden.query")
 Allowed = Callable[[Principal, datetime], bool]
 
@@ -82,6 +84,7 @@ class QueryService:
         self._clock = clock
         self._lock = threading.Lock()
         self._live: OrderedDict[str, _Live] = OrderedDict()
+        self._neighbours = Neighbours(store, self._running, self._stop_live)
 
     def recover(self) -> None:
         """After a restart: what waited is taken up again, what ran has failed, visibly.
@@ -112,8 +115,13 @@ class QueryService:
         for execution in sorted(waiting, key=lambda one: one.submitted):
             self._enqueue(execution)
 
+    def listen(self) -> None:
+        """Obey other servers of the same database that ask for a query of this one to be stopped."""
+        self._neighbours.listen()
+
     def close(self) -> None:
         """Before the server stops: what runs ends as FAILED; what waits is taken up after the next start."""
+        self._neighbours.close()
         self._scheduler.drop()
         reason = "GENERIC_INTERNAL_ERROR: The server was stopped while the query ran"
         for live in list(self._live.values()):
@@ -145,7 +153,7 @@ class QueryService:
             owner=owner,
             workgroup=group.name,
             sql=params["QueryString"],
-            database=(context.get("Database") or "default").lower(),
+            database=(context.get("Database") or "default").strip('`"').lower(),
             output=self._output(call, group, execution_id),
             submitted=call.at.isoformat(),
             caller=Caller.of(call),
@@ -312,7 +320,8 @@ class QueryService:
         """GetQueryExecution: on a query that has not ended, wait up to ``patience`` seconds for the end."""
         live = self._live.get(execution_id)
         if live is None:
-            return await asyncio.to_thread(self.execution, call, execution_id)
+            found = await asyncio.to_thread(self.execution, call, execution_id)
+            return found if found.final else await asyncio.to_thread(self._neighbours.ended, found.id, patience)
         self._check_owner(call, live.execution)
         watcher = (asyncio.get_running_loop(), asyncio.Event())
         with self._lock:
@@ -354,7 +363,17 @@ class QueryService:
     def stop(self, call: Call, execution_id: str) -> None:
         """StopQueryExecution: CANCELLED when it answers, whatever the query was at; what has ended stays as it is."""
         execution = self.execution(call, execution_id)
-        live = self._live.get(execution.id)
+        if execution.id not in self._live and not execution.final:
+            self._neighbours.ask(execution.id, _STOP_SECONDS)
+            return
+        self._stop_live(execution.id)
+
+    def _running(self) -> list[str]:
+        with self._lock:
+            return [execution_id for execution_id, live in self._live.items() if not live.execution.final]
+
+    def _stop_live(self, execution_id: str) -> None:
+        live = self._live.get(execution_id)
         if live is None or not live.stop.cancel() or not live.claim_end():
             return
         now = self._clock()
