@@ -2,12 +2,14 @@
 
 import hashlib
 import http.server
+import importlib.metadata
 import io
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 def wheel(name: str, version: str, files: Mapping[str, str], requires: tuple[str, ...] = ()) -> tuple[str, bytes]:
@@ -26,6 +28,24 @@ def wheel(name: str, version: str, files: Mapping[str, str], requires: tuple[str
         for path, text in {**content, f"{info}/RECORD": record}.items():
             archive.writestr(path, text)
     return f"{name}-{version}-py3-none-any.whl", made.getvalue()
+
+
+def repacked(site: Path, name: str) -> tuple[str, bytes]:
+    """A wheel of a pure package that is installed in a site-packages directory."""
+    found = next(iter(importlib.metadata.distributions(name=name, path=[str(site)])))
+    made, lines = io.BytesIO(), []
+    with zipfile.ZipFile(made, "w") as archive:
+        for file in found.files or ():
+            if (
+                file.suffix != ".pyc"
+                and ".." not in file.parts
+                and file.name not in {"INSTALLER", "RECORD", "REQUESTED"}
+            ):
+                archive.write(site / file, str(file))
+                lines.append(f"{file},,\n")
+        record = f"{name}-{found.version}.dist-info/RECORD"
+        archive.writestr(record, "".join((*lines, f"{record},,\n")))
+    return f"{name}-{found.version}-py3-none-any.whl", made.getvalue()
 
 
 @dataclass

@@ -1,8 +1,10 @@
 """pip in a notebook: the operator's index where the domain allows it, and nothing else for an attacker."""
 
 import json
+import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,8 @@ from lakewarden.demo.walkthrough import FULL, LIMITED
 from tests.e2e import package_index
 from tests.e2e.package_index import Index, wheel
 from tests.e2e.studio_lab import Kernel, Lab, bare
+
+CLIENTS = Path(__file__).parents[2] / ".venv-clients" / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,31 @@ def test_pip_installs_from_the_operators_index_alone(lab: Lab, index: Index, ker
     assert any(credentials.startswith("Basic ") for _, credentials in index.asked)
     # The operator's secret is nowhere in there.
     assert "s3cret" not in kernel.run("!env; cat ~/.python/pyvenv.cfg; pip config list; pip debug 2>/dev/null")
+
+
+def test_awswrangler_comes_from_the_index_and_needs_no_configuration(lab: Lab, index: Index, kernel: Kernel) -> None:
+    """The server's environment is too new for the versions that awswrangler asks for, so it is not part of it."""
+    index.offer("awswrangler", package_index.repacked(CLIENTS, "awswrangler"))
+    iam, s3 = lab.lake.client("admin", "iam"), lab.lake.client("admin", "s3")
+    s3.create_bucket(Bucket="wrangled")
+    allow = {
+        "Effect": "Allow",
+        "Action": ["athena:*", "s3:*", "glue:Get*", "lakeformation:GetDataAccess"],
+        "Resource": "*",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iam.put_role_policy(RoleName=f"SageMakerStudioExecutionRole_{FULL}", PolicyName="Queries", PolicyDocument=document)
+    told = kernel.run("!pip install --no-deps awswrangler")
+    assert "Successfully installed awswrangler" in told, told
+    code = """
+        import warnings
+        warnings.simplefilter("ignore")
+        import awswrangler as wr
+        sql = "SELECT 7 AS seven, 'x' AS letter"
+        frame = wr.athena.read_sql_query(sql, database="default", s3_output="s3://wrangled/studio/", ctas_approach=False)
+        print(frame.to_dict("records"), wr.sts.get_current_identity_name(), len(wr.s3.list_objects("s3://wrangled/studio/")) > 0)
+    """
+    assert kernel.run(textwrap.dedent(code)).endswith(f"[{{'seven': 7, 'letter': 'x'}}] {FULL} True")
 
 
 def test_every_package_is_in_the_trail_with_the_persons_name(lab: Lab, kernel: Kernel) -> None:

@@ -19,7 +19,7 @@ from lakewarden.studio.errors import (
     PageRefused,
     TrustRefused,
 )
-from lakewarden.studio.live import Live, idle_minutes, works
+from lakewarden.studio.live import Live, disk_bytes, idle_minutes, works
 from lakewarden.studio.model import (
     DELETED,
     FAILED,
@@ -143,7 +143,10 @@ class Apps:
 
     def forget_home(self, space: Space) -> None:
         """Delete the home directory of a space that is gone."""
-        self._spawner.remove(self._home(space))
+        try:
+            self._spawner.remove(self._home(space))
+        except OSError as error:  # nobody finds it any more: its name is the id of a space that is gone
+            _log.error("the home directory of a deleted space is left", space_id=space.id, error=str(error))
 
     # For the pages, on the event loop
 
@@ -225,8 +228,9 @@ class Apps:
         token, proof = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         base = f"/_studio/{app.domain}/{space.owner}/{space.name}/"
         packages = Shelves.PATH if await self._shelves.reached(app.domain) else ""
+        disk = await self._off_loop(disk_bytes, self._service, space)
         notebook = await self._spawner.start(
-            Launch(app.id, space.id, space.owner, base, self._home(space), self._region, proof, token, packages)
+            Launch(app.id, space.id, space.owner, base, self._home(space), self._region, proof, token, packages, disk)
         )
         live = Live(app, space.owner, base, proof, notebook, worn.principal, self._clock())
         self._live[app.domain, app.space] = live

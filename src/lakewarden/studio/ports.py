@@ -80,7 +80,8 @@ class Limits:
 class Launch:
     """What a notebook process is started with. ``home`` is made if it is not there. ``base`` is the URL path that it
     serves under, ``proof`` what it takes as the mark of a request from us, ``token`` opens its credentials;
-    ``packages`` is the path of a package index on its endpoint, empty for none.
+    ``packages`` is the path of a package index on its endpoint, empty for none. ``disk`` is how many bytes its files may
+    take, 0 for the spawner's own limit.
     """
 
     app_id: str
@@ -92,6 +93,7 @@ class Launch:
     proof: str = field(repr=False)
     token: str = field(repr=False)
     packages: str = ""
+    disk: int = 0
 
 
 class Notebook(Protocol):
