@@ -175,7 +175,7 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
 def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
     """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
-    database = _open(*_state_place(directory, config))
+    database = _open(*_state_place(directory, config), alone=alone)
     audit_database = _open(*_audit_place(directory, config))
     index_database = _open(*_index_place(directory, config))
     presence = database.join()
@@ -320,8 +320,8 @@ def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
     return config.database_url or directory.audit_index_url, AUDIT_INDEX
 
 
-def _open(url: str, lane: int) -> Database:
-    database = Database(url, lane)
+def _open(url: str, lane: int, *, alone: bool = False) -> Database:
+    database = Database(url, lane, alone=alone)
     try:
         migrate(database)
     except (UnusableDatabase, ServiceUnavailable) as error:
