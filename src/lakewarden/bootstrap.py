@@ -60,6 +60,9 @@ from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.query import api as query_api
+from lakewarden.query.course import Course
+from lakewarden.query.fetching import Fetcher
+from lakewarden.query.live import LiveQueries
 from lakewarden.query.prepared import PreparedStatements
 from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
@@ -240,9 +243,9 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     groups = WorkGroups(query_store, account, region, now)
     prepared = PreparedStatements(query_store, guard, account, region, now)
     runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
-    queries = QueryService(
-        query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
-    )
+    live = LiveQueries()
+    course = Course(query_store, live, runner, results, recorder, resolver.still_valid, now)
+    queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
     queries.recover()
 
     people = Identities(directory_of_people, ring)
@@ -256,7 +259,9 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "s3": storage_api.operations(storage, uploads, guard, account),
         "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
-        "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
+        "athena": query_api.operations(
+            query_api.Handlers(queries, Fetcher(live, results), groups, prepared, lake), account, region
+        ),
         "cloudtrail": audit_api.operations(audit.handlers),
         "sagemaker": studio.operations,
     }

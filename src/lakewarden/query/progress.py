@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from lakewarden.query.errors import QueryCancelled
-from lakewarden.query.ports import ResultColumn
+from lakewarden.query.ports import Draft, ResultColumn
 from lakewarden.query.results import Row
 
 
@@ -16,7 +16,8 @@ class Progress:
     """Filled in as the run goes on. ``rows`` are the result's, or those that were written.
 
     ``scanned_bytes`` is the size of all files that are opened, which the audit trail tells and limits go by;
-    ``told_bytes`` leaves out the files of tables of which the caller may not see everything.
+    ``told_bytes`` leaves out the files of tables of which the caller may not see everything. ``drafts`` are the result's
+    objects to be.
     """
 
     kind: str = "DML"
@@ -37,6 +38,7 @@ class Progress:
     reused_output: str = ""
     tables: list[Mapping[str, object]] = field(default_factory=list)
     written: str = ""
+    drafts: list[Draft] = field(default_factory=list)
 
     @property
     def statistic_bytes(self) -> int:
