@@ -12,9 +12,6 @@ from lakewarden.kernel.lake import DataFile, GovernedTable
 from lakewarden.query.ports import Scan
 from lakewarden.sql.model import TableRef
 
-FILE, ROW, GROUP = "$iceberg_file", "$iceberg_row", "$iceberg_group"
-"""Hidden columns that name a row: its file's URI, its place in it, and a number for the file's partition."""
-
 
 @dataclass(frozen=True, slots=True)
 class Scribed:
@@ -94,7 +91,22 @@ class IcebergLake(Protocol):
         ...
 
     def require_change(self, call: Call, governed: GovernedTable, actions: frozenset[str]) -> bool:
-        """Does the caller hold the Lake Formation ``actions``, and may it write there? Answers whether it is vended."""
+        """Does the caller hold the Lake Formation ``actions``, and may it write there? Answers whether it is vended.
+
+        With SELECT among them it must be able to read every column and row.
+        """
+        ...
+
+    def require_drop(self, call: Call, governed: GovernedTable) -> bool:
+        """May the caller drop the table with its data? Answers whether its access is vended."""
+        ...
+
+    def require_remove(self, call: Call, governed: GovernedTable, *, vended: bool) -> None:
+        """May the caller delete objects of the table?"""
+        ...
+
+    def current(self, call: Call, governed: GovernedTable) -> GovernedTable:
+        """The same table as it is now; raises when it is gone."""
         ...
 
     def files(self, call: Call, governed: GovernedTable) -> Sequence[DataFile]:
@@ -118,9 +130,7 @@ class IcebergLake(Protocol):
         """Make ``metadata`` the table's, unless another commit came first (False). ``columns`` change with ALTER only."""
         ...
 
-    def store(
-        self, call: Call, folder: str, files: Mapping[str, BinaryIO], *, vended: bool, owner: str
-    ) -> Sequence[NewFile]:
+    def store(self, call: Call, folder: str, files: Mapping[str, BinaryIO], *, vended: bool) -> Sequence[NewFile]:
         """Store each file below ``folder`` under its name, all or none."""
         ...
 
@@ -130,8 +140,4 @@ class IcebergLake(Protocol):
 
     def remove(self, call: Call, governed: GovernedTable, uris: Sequence[str], *, vended: bool) -> int:
         """Delete objects of the table, none of anything else; answers how many."""
-        ...
-
-    def require_drop(self, call: Call, table: TableRef) -> GovernedTable | None:
-        """The table, if the caller may drop it; None where there is none that it sees."""
         ...

@@ -1,7 +1,7 @@
 """What a query reads: views and information_schema resolved, rights decided, accesses recorded, files found."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lakewarden import sql
@@ -20,6 +20,7 @@ _DEEPEST_VIEW = 10
 _MOST_LISTED = 20_000
 _MOST_URIS = 100
 Key = tuple[str, str]
+NO_TABLES: Mapping[Key, GovernedTable] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,14 @@ class Reader:
         self._lake = lake
         self._audit = audit
 
-    def read(self, query: model.Select, text: str, database: str, call: Call) -> Read:
-        """Decide and plan; raises a :class:`SqlError`. Nothing of the data is touched."""
-        names = _Names(call)
+    def read(
+        self, query: model.Select, text: str, database: str, call: Call, known: Mapping[Key, GovernedTable] = NO_TABLES
+    ) -> Read:
+        """Decide and plan; raises a :class:`SqlError`. Nothing of the data is touched.
+
+        ``known`` are names that the statement does not take from the catalog.
+        """
+        names = _Names(call, dict(known))
         plan = self._plan(query, text, database, names, ())
         used = tuple(names.tables[key] for key in names.relations if key in names.tables)
         return Read(plan, used)
@@ -139,7 +145,7 @@ class Reader:
         wanted = pruning.conditions(read.plan)
         for planned in read.plan.scans:
             # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
-            columns = [column.name for column in planned.columns]
+            columns = [column.name for column in planned.columns if not column.name.startswith("$")]
             self._record(call, execution, planned.governed, columns)
             conditions, table = wanted.get(planned.relation, ()), planned.governed.table
             found_files = self._lake.files(call, table, pruning.equal_texts(table.partition_keys, conditions))
@@ -156,6 +162,12 @@ class Reader:
             raise QueryCancelled("Query cancelled! : Bytes scanned limit was exceeded")
         progress.fingerprint = _fingerprint(read.plan, found)
         return found
+
+    def record_write(
+        self, execution: Execution, call: Call, governed: GovernedTable, permissions: Iterable[str] = ("INSERT",)
+    ) -> None:
+        """INVARIANT (no_answer_without_audit): the access to what is written to is durable before the first byte is."""
+        self._audit.write_access(call, execution.id, governed, tuple(sorted(permissions)))
 
     def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
         self._audit.data_access(call, execution.id, governed, columns)

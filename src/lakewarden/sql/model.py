@@ -236,6 +236,20 @@ class SetProperties:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsetProperties:
+    """ALTER TABLE ... UNSET TBLPROPERTIES, of an Iceberg table."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropColumn:
+    """ALTER TABLE ... DROP COLUMN, of an Iceberg table."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetLocation:
     """ALTER TABLE ... SET LOCATION."""
 
@@ -278,7 +292,9 @@ Change = (
     AddColumns
     | ReplaceColumns
     | ChangeColumn
+    | DropColumn
     | SetProperties
+    | UnsetProperties
     | SetLocation
     | AddPartitions
     | DropPartitions

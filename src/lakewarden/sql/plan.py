@@ -13,7 +13,7 @@ from lakewarden.sql.errors import NoAccessibleColumns, SqlError, TableNotFound, 
 from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.sql.model import EnginePlan, PlannedScan, Select, TableRef
-from lakewarden.sql.parse import is_cte, table_ref
+from lakewarden.sql.names import is_cte, table_ref
 from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
 from lakewarden.sql.resolve import bind_having, columns_read, not_found
