@@ -61,12 +61,21 @@ class Alter(msgspec.Struct, frozen=True, tag=True):
     unset: tuple[str, ...] = ()
 
 
-class Expire(msgspec.Struct, frozen=True, tag=True):
-    """Forget snapshots older than ``before_ms`` but the newest ``keep`` of the table's own line."""
+VACUUM_AGE, VACUUM_KEEP, VACUUM_METADATA = (
+    "vacuum_max_snapshot_age_seconds", "vacuum_min_snapshots_to_keep", "vacuum_max_metadata_files_to_keep",
+)  # fmt: skip
+"""Properties of a table that say what VACUUM leaves."""
 
-    before_ms: int
-    keep: int
-    metadata_files: int
+
+class Expire(msgspec.Struct, frozen=True, tag=True):
+    """Forget snapshots that are too old but the newest few, and old metadata files; the table's properties say which.
+
+    Athena's defaults: five days, one snapshot, a hundred metadata files.
+    """
+
+    age_seconds: int = 432_000
+    keep: int = 1
+    metadata_files: int = 100
 
 
 class Reach(msgspec.Struct, frozen=True, tag=True):

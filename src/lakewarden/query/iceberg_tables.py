@@ -15,9 +15,6 @@ from lakewarden.sql import model
 from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.iceberg_model import PUT_IN, READ, TAKE_OUT, CreateIcebergTable, PartitionTransform
 
-_AGE_SECONDS, _KEEP, _METADATA_FILES = 432_000, 1, 100
-"""Athena's own defaults of VACUUM: snapshots of five days, at least one, and a hundred metadata files."""
-
 
 class IcebergTables:
     """One method for each statement about a table as a whole."""
@@ -58,15 +55,8 @@ class IcebergTables:
     def vacuum(self, governed: GovernedTable, call: Call) -> int:
         """VACUUM: expire snapshots, and delete the files that nothing leads to then; answers how many."""
         right = self._right(call, governed, frozenset({READ, PUT_IN, TAKE_OUT}))
-        parameters = governed.table.parameters
-        age = _number(parameters, properties.VACUUM_AGE, _AGE_SECONDS)
-        work = Expire(
-            round(call.at.timestamp() * 1000) - age * 1000,
-            _number(parameters, properties.VACUUM_KEEP, _KEEP),
-            max(1, _number(parameters, properties.VACUUM_METADATA, _METADATA_FILES)),
-        )
         self._iceberg.require_remove(call, governed, vended=right.vended)
-        done = self._commits.alter(call, governed, right, work)
+        done = self._commits.alter(call, governed, right, Expire())
         return self._iceberg.remove(call, governed, done.unreached, vended=right.vended)
 
     def _right(self, call: Call, governed: GovernedTable, actions: frozenset[str]) -> Right:
@@ -106,11 +96,6 @@ def exists(table: model.TableRef) -> SqlError:
 
 def _column(column: Column) -> ColumnOf:
     return ColumnOf(column.name, column.type, column.comment)
-
-
-def _number(parameters: Mapping[str, str], name: str, default: int) -> int:
-    text = parameters.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else default
 
 
 def _work(governed: GovernedTable, change: model.Change) -> Alter:

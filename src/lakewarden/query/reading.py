@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lakewarden import sql
 from lakewarden.kernel.call import Call
@@ -16,6 +16,8 @@ from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
 from lakewarden.sql.result_types import trino_type
 
 VIEW = "VIRTUAL_VIEW"
+AS_OF = "$as_of"
+"""The parameter by which a table of the past goes to the engine."""
 _DEEPEST_VIEW = 10
 _MOST_LISTED = 20_000
 _MOST_URIS = 100
@@ -81,7 +83,7 @@ class Reader:
             raise views.InvalidView(ref)
         if ref.key in names.relations:
             return names.relations[ref.key]
-        if ref.database == views.INFORMATION_SCHEMA:
+        if ref.database == views.INFORMATION_SCHEMA and not ref.version:
             # Not remembered: what is listed depends on the query that asks.
             return self._listing(ref, query, names.call)
         governed = self._look_up(ref, names)
@@ -97,7 +99,7 @@ class Reader:
             if found is None or found.access.mode is AccessMode.NONE:
                 names.absent.add(ref.key)
             else:
-                names.tables[ref.key] = found
+                names.tables[ref.key] = _as_of(found, ref.version) if ref.version else found
         return names.tables.get(ref.key)
 
     def _view(
@@ -171,6 +173,14 @@ class Reader:
 
     def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
         self._audit.data_access(call, execution.id, governed, columns)
+
+
+def _as_of(governed: GovernedTable, version: str) -> GovernedTable:
+    """The table as it was. Rights are those of today, and so are the columns: what was dropped stays hidden."""
+    table = governed.table
+    if table.parameters.get("table_type", "").upper() != "ICEBERG":
+        raise Unsupported("Time travel of a table that is no Iceberg table")
+    return replace(governed, table=replace(table, parameters={**table.parameters, AS_OF: version}))
 
 
 def _whole(governed: GovernedTable) -> bool:

@@ -6,13 +6,11 @@ Athena's names on the left become Iceberg's own. A property that is not known is
 import re
 from collections.abc import Mapping
 
+from lakewarden.kernel.iceberg import VACUUM_AGE, VACUUM_KEEP, VACUUM_METADATA
 from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.files import Properties
 from lakewarden.sql.iceberg_model import PartitionTransform
 
-VACUUM_AGE, VACUUM_KEEP, VACUUM_METADATA = (
-    "vacuum_max_snapshot_age_seconds", "vacuum_min_snapshots_to_keep", "vacuum_max_metadata_files_to_keep",
-)  # fmt: skip
 _NUMBERS = frozenset(
     {
         VACUUM_AGE, VACUUM_KEEP, VACUUM_METADATA, "optimize_rewrite_data_file_threshold",

@@ -2,6 +2,7 @@
 
 from sqlglot import exp
 
+from lakewarden.sql.iceberg_time import version_of
 from lakewarden.sql.model import TableRef
 from lakewarden.sql.positions import position_of
 
@@ -26,7 +27,7 @@ def table_ref(table: exp.Table, text: str, database: str) -> TableRef:
     name = table.db.lower() or database.lower()
     if catalog not in _CATALOGS:
         name = f"{catalog}.{name}"
-    return TableRef(name, table.name.lower(), line, column)
+    return TableRef(name, table.name.lower(), line, column, version_of(table))
 
 
 def is_cte(table: exp.Table) -> bool:

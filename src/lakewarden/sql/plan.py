@@ -101,6 +101,7 @@ def _replace_tables(tree: exp.Expression, relations: Mapping[tuple[str, str], st
         table.set("this", exp.to_identifier(relations[ref.key], quoted=True))
         table.set("db", None)
         table.set("catalog", None)
+        table.set("version", None)
         name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True), columns=columns)
         table.set("alias", name)
     for column in tree.find_all(exp.Column):

@@ -53,6 +53,7 @@ _KNOWN: Mapping[str, tuple[str, int, int]] = {
     "IOException": ("HIVE_CANNOT_OPEN_SPLIT: A data file of the table cannot be read", 2, 1100),
     "BadFile": ("HIVE_BAD_DATA: A data file of the table is not of the table's format", 2, 1100),
     "Unread": ("NOT_SUPPORTED: Iceberg tables of this version, or with equality deletes, are not supported", 2, 1303),
+    "NoVersion": ("INVALID_ARGUMENTS: The Iceberg table has no such version", 2, 1301),
     "Repeated": (
         "MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row",
         2,

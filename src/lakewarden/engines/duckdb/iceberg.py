@@ -5,7 +5,8 @@ Metadata is data that somebody wrote: it is read here, behind the wall, and name
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from typing import Any
 
 import duckdb
 import fastavro
+import pyarrow as pa
 
 from lakewarden.engines.duckdb.protocol import SourceRequest
 
@@ -23,6 +25,7 @@ GROUPS, PATHS = "iceberg_groups", "iceberg_paths"
 """Tables about it: each partition's number, spec and values; each file's path, URI, partition, and whether it deletes."""
 _ADDRESSES: Mapping[str, str] = {FILE: "u.uri", ROW: "d.file_row_number", GROUP: "u.partition"}
 _LIVE = (0, 1)
+_STRING = pa.string()
 _TYPES: Mapping[str, str] = {
     "boolean": "BOOLEAN", "int": "INTEGER", "long": "BIGINT", "float": "FLOAT", "double": "DOUBLE", "date": "DATE",
     "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP WITH TIME ZONE", "string": "VARCHAR", "binary": "BLOB",
@@ -32,6 +35,10 @@ _TYPES: Mapping[str, str] = {
 
 class Unread(Exception):
     """A table of a kind that is not read here: another version, or with equality deletes."""
+
+
+class NoVersion(Exception):
+    """A version that the table does not have, or not any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,7 @@ class _Snapshot:
 def create(connection: duckdb.DuckDBPyConnection, source: SourceRequest) -> None:
     """Make the relation; raises ``duckdb.Error``, ``KeyError`` for files that were not given, or :class:`Unread`."""
     files = dict(zip(source.uris, source.paths, strict=True))
-    snapshot = _snapshot(files, source.options["metadata_location"])
+    snapshot = _snapshot(files, source.options["metadata_location"], source.options.get("$as_of", ""))
     addressed = any(name in _ADDRESSES for name, _ in source.columns)
     if addressed:
         _number(connection, files, snapshot)
@@ -80,21 +87,27 @@ def _item(name: str, kind: str, snapshot: _Snapshot) -> str:
 
 def _number(connection: duckdb.DuckDBPyConnection, files: Mapping[str, str], snapshot: _Snapshot) -> None:
     """Say which file has which URI and lies in which partition, for who changes rows."""
-    connection.execute(f"CREATE TEMP TABLE {PATHS} (path VARCHAR, uri VARCHAR, partition INTEGER, deletes BOOLEAN)")
-    connection.execute(f"CREATE TEMP TABLE {GROUPS} (partition INTEGER, spec INTEGER, vals VARCHAR)")
     numbers: dict[tuple[int, str], int] = {}
-    rows = []
+    rows: list[tuple[str, str, int, bool]] = []
     for deletes, members in ((False, snapshot.data), (True, snapshot.deletes)):
         for one in members:
             group = (one.spec, json.dumps([_plain(value) for value in one.partition.values()]))
             number = numbers.setdefault(group, len(numbers))
             rows.append((files[one.uri], one.uri, number, deletes))
-    if rows:
-        connection.executemany(f"INSERT INTO {PATHS} VALUES (?, ?, ?, ?)", rows)  # noqa: S608 - our own name
-        connection.executemany(
-            f"INSERT INTO {GROUPS} VALUES (?, ?, ?)",  # noqa: S608 - our own name
-            [(number, *group) for group, number in numbers.items()],
-        )
+    groups = [(number, *group) for group, number in numbers.items()]
+    _table(connection, PATHS, {"path": _STRING, "uri": _STRING, "partition": pa.int32(), "deletes": pa.bool_()}, rows)
+    _table(connection, GROUPS, {"partition": pa.int32(), "spec": pa.int32(), "vals": _STRING}, groups)
+
+
+def _table(
+    connection: duckdb.DuckDBPyConnection, name: str, types: Mapping[str, pa.DataType], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """A table of the instance, filled at once."""
+    columns = zip(*rows, strict=True) if rows else ([] for _ in types)
+    filled = {column: pa.array(values, kind) for (column, kind), values in zip(types.items(), columns, strict=True)}
+    connection.register("iceberg_filled", pa.table(filled))
+    connection.execute(f"CREATE TEMP TABLE {_name(name)} AS SELECT * FROM iceberg_filled")  # noqa: S608 - our own name
+    connection.unregister("iceberg_filled")
 
 
 def _plain(value: Any) -> Any:
@@ -127,10 +140,12 @@ def current_fields(metadata: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any
     return {str(field["name"]).lower(): field for field in schema["fields"]}
 
 
-def _snapshot(files: Mapping[str, str], metadata_location: str) -> _Snapshot:
+def _snapshot(files: Mapping[str, str], metadata_location: str, as_of: str) -> _Snapshot:
+    """INVARIANT (non_interference): whichever snapshot it is, its rows are read by today's columns and their field ids,
+    so that a column's old name opens nothing that its new name does not."""
     metadata = metadata_of(files[metadata_location])
     fields = current_fields(metadata)
-    current = metadata.get("current-snapshot-id", -1)
+    current = _past(metadata, as_of) if as_of else metadata.get("current-snapshot-id", -1)
     if current in {-1, None}:
         return _Snapshot(fields, (), ())
     snapshot = next(one for one in metadata["snapshots"] if one["snapshot-id"] == current)
@@ -145,6 +160,21 @@ def _snapshot(files: Mapping[str, str], metadata_location: str) -> _Snapshot:
         found = _File(entry["file_path"], spec, entry.get("partition") or {})
         (deletes if content else data).append(found)
     return _Snapshot(fields, tuple(data), tuple(deletes))
+
+
+def _past(metadata: Mapping[str, Any], as_of: str) -> int:
+    """The snapshot that was current then, or that bears the id; raises :class:`NoVersion`."""
+    kind, _, text = as_of.partition(" ")
+    number = int(text)
+    if kind == "snapshot":
+        found = [one["snapshot-id"] for one in metadata.get("snapshots", ()) if one["snapshot-id"] == number]
+    else:
+        moment = number if kind == "time" else round(time.time() * 1000) - number
+        log = metadata.get("snapshot-log") or ()
+        found = [one["snapshot-id"] for one in log if one["timestamp-ms"] <= moment]
+    if not found:
+        raise NoVersion("no such version")
+    return int(found[-1])
 
 
 def _entries(files: Mapping[str, str], snapshot: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -204,13 +234,14 @@ def _undeleted(connection: duckdb.DuckDBPyConnection, name: str, files: Mapping[
     """The join that leaves out the rows that position deletes name."""
     if not snapshot.deletes:
         return ""
-    deleted = f"{name}_deleted"
-    connection.execute(f"CREATE TEMP TABLE {_name(deleted)} (path VARCHAR, pos BIGINT)")
-    for one in snapshot.deletes:
-        rows = connection.execute(f"SELECT file_path, pos FROM read_parquet({_text(files[one.uri])})").fetchall()  # noqa: S608
-        known = [(files[path], position) for path, position in rows if path in files]
-        if known:
-            connection.executemany(f"INSERT INTO {_name(deleted)} VALUES (?, ?)", known)  # noqa: S608 - our own name
+    deleted, known = f"{name}_deleted", f"{name}_known"
+    uris = [(one.uri, files[one.uri]) for one in snapshot.data]
+    _table(connection, known, {"uri": _STRING, "path": _STRING}, uris)
+    paths = ", ".join(_text(files[one.uri]) for one in snapshot.deletes)
+    connection.execute(
+        f"CREATE TEMP TABLE {_name(deleted)} AS SELECT DISTINCT k.path, x.pos "  # noqa: S608 - our own names
+        f"FROM read_parquet([{paths}]) AS x JOIN {_name(known)} AS k ON k.uri = x.file_path"
+    )
     return f"ANTI JOIN {_name(deleted)} AS x ON x.path = d.filename AND x.pos = d.file_row_number"
 
 

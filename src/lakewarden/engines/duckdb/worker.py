@@ -136,8 +136,8 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
 
 
 _FAILURES = (
-    duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, iceberg_rows.Repeated, iceberg_rows.NullRefused,
-    iceberg_rows.TooManyPartitions, pa.ArrowException,
+    duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, iceberg.NoVersion, iceberg_rows.Repeated,
+    iceberg_rows.NullRefused, iceberg_rows.TooManyPartitions, pa.ArrowException,
 )  # fmt: skip
 
 

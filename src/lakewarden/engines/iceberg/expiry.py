@@ -6,16 +6,28 @@ from pyiceberg.table.update import RemoveSnapshotsUpdate, TableUpdate
 
 from lakewarden.engines.iceberg.files import GivenFiles
 from lakewarden.engines.iceberg.snapshots import live_entries
-from lakewarden.kernel.iceberg import Expire
+from lakewarden.kernel.iceberg import VACUUM_AGE, VACUUM_KEEP, VACUUM_METADATA, Expire
 
 
-def expired(base: TableMetadata, work: Expire) -> tuple[TableUpdate, ...]:
-    """Removes the snapshots that are too old; those that a branch or tag names, and the newest ``keep``, stay."""
-    line = _line(base)
-    kept = {one.snapshot_id for one in line[: max(1, work.keep)]} | {ref.snapshot_id for ref in base.refs.values()}
-    gone = [
-        one.snapshot_id for one in base.snapshots if one.snapshot_id not in kept and one.timestamp_ms < work.before_ms
-    ]
+def settled(base: TableMetadata, work: Expire) -> Expire:
+    """The order as the table's own properties have it."""
+    return Expire(
+        _number(base, VACUUM_AGE, work.age_seconds),
+        max(1, _number(base, VACUUM_KEEP, work.keep)),
+        max(1, _number(base, VACUUM_METADATA, work.metadata_files)),
+    )
+
+
+def _number(base: TableMetadata, name: str, default: int) -> int:
+    text = base.properties.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else default
+
+
+def expired(base: TableMetadata, work: Expire, now_ms: int) -> tuple[TableUpdate, ...]:
+    """Removes the snapshots that are too old; those that a branch or tag names, and the newest few, stay."""
+    before = now_ms - work.age_seconds * 1000
+    kept = {one.snapshot_id for one in _line(base)[: work.keep]} | {ref.snapshot_id for ref in base.refs.values()}
+    gone = [one.snapshot_id for one in base.snapshots if one.snapshot_id not in kept and one.timestamp_ms < before]
     return (RemoveSnapshotsUpdate.model_validate({"snapshot-ids": gone}),) if gone else ()
 
 

@@ -5,6 +5,7 @@ data that somebody wrote: it is parsed here, behind the same walls as a query's 
 """
 
 import os
+import resource
 import sys
 import tempfile
 import uuid
@@ -31,6 +32,7 @@ from lakewarden.kernel.iceberg import Alter, ChangeRows, ColumnOf, Create, Expir
 
 _SYSTEM_READS = ["/dev/urandom", "/dev/null", "/proc/meminfo", "/proc/self", "/usr/share/zoneinfo"]
 _LONGEST_METADATA = 256 << 20
+_ADDRESSES = 2 << 30
 _UNREADABLE = (
     OSError,
     ValueError,
@@ -53,6 +55,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     settings = msgspec.msgpack.decode(_message(source), type=Settings)
     confine.limit_resources(settings.memory_bytes)
+    # What unpacks to more than this ends the process, and with it one statement.
+    bound = settings.memory_bytes + _ADDRESSES
+    resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
     _warm_up(settings.spill)
     confined = confine.confine([settings.objects, *_SYSTEM_READS], [settings.spill]) and seccomp.forbid()
     _send(sink, msgspec.msgpack.encode(Done(message="confined" if confined else "")))
@@ -73,9 +78,9 @@ def _warm_up(spill: str) -> None:
         for work in (
             Create("s3://w", columns, (PartitionBy("a", "identity"),), {}),
             ChangeRows((data, deletes), "overwrite"), ChangeRows((data,), "replace", ("s3://w/rows",)),
-            Alter(added=(ColumnOf("d", "date"),)), Expire(1 << 60, 1, 1), Reach(),
+            Alter(added=(ColumnOf("d", "date"),)), Expire(0, 1, 1), Reach(),
         ):  # fmt: skip
-            made = _done(Order(folder, "s3://w/m", base, files, work, 0))
+            made = _done(Order(folder, "s3://w/m", base, files, work, 1 << 60))
             files = {f"s3://w/m/{path.name}": str(path) for path in Path(folder).iterdir()}
             base = f"s3://w/m/{made.metadata}" if made.metadata else base
 
@@ -108,10 +113,10 @@ def _done(order: Order) -> Done:
     unreached: set[str] = set()
     if isinstance(work, Expire):
         unreached = expiry.reached(base, files) - expiry.reached(changed, files)
-        logged = changed.metadata_log
-        if len(logged) > work.metadata_files:
-            unreached |= {one.metadata_file for one in logged[: -work.metadata_files]}
-            changed = changed.model_copy(update={"metadata_log": logged[-work.metadata_files :]})
+        logged, most = changed.metadata_log, expiry.settled(base, work).metadata_files
+        if len(logged) > most:
+            unreached |= {one.metadata_file for one in logged[:-most]}
+            changed = changed.model_copy(update={"metadata_log": logged[-most:]})
     return _written(changed, order, files, tuple(sorted(unreached)))
 
 
@@ -122,7 +127,7 @@ def _updates(base: TableMetadata, order: Order, files: GivenFiles) -> tuple[Tabl
     if isinstance(work, Alter):
         return tables.altered(base, work)
     if isinstance(work, Expire):
-        return expiry.expired(base, work)
+        return expiry.expired(base, expiry.settled(base, work), order.now_ms)
     return ()
 
 

@@ -29,7 +29,7 @@ from pyiceberg.transforms import (
 )
 from pyiceberg.types import IcebergType, NestedField
 
-from lakewarden.engines.iceberg.types import hive_type, iceberg_type
+from lakewarden.engines.iceberg.types import UnsupportedType, hive_type, iceberg_type
 from lakewarden.kernel.iceberg import Alter, ColumnOf, Create, PartitionBy
 
 _FIRST_PARTITION_ID = 1000
@@ -112,7 +112,7 @@ def _schema(base: TableMetadata, work: Alter) -> Schema:
             if column.name != name:
                 update.rename_column((name,), column.name)
         new = update._apply()
-    except Invalid:
+    except (Invalid, UnsupportedType):
         raise
     except Exception as error:
         raise Invalid(f"The columns cannot be changed: {error}"[:400]) from error
