@@ -13,6 +13,7 @@ from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
+from lakewarden.adapters.iceberg import GovernedIceberg
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
@@ -30,12 +31,14 @@ from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.api_crawlers import CrawlerHandlers
 from lakewarden.catalog.crawler_store import CrawlerStore
 from lakewarden.catalog.crawlers import CrawlerService
+from lakewarden.catalog.iceberg import IcebergCommits
 from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.config import OBJECTS_KEY_ID, OBJECTS_SECRET, Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
+from lakewarden.engines.iceberg import IcebergScribe
 from lakewarden.guard import Guard, Operations
 from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
@@ -67,7 +70,7 @@ from lakewarden.query.course import Course
 from lakewarden.query.fetching import Fetcher
 from lakewarden.query.live import LiveQueries
 from lakewarden.query.prepared import PreparedStatements
-from lakewarden.query.run import Runner
+from lakewarden.query.run import Iceberg, Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
@@ -109,6 +112,7 @@ class Server:
     trail_lake: LakeService
     crawlers: CrawlerService
     engine: DuckDbEngine
+    scribe: IcebergScribe
     audit: AuditHalf
     uses: LastUses
     threads: ThreadPoolExecutor
@@ -122,6 +126,7 @@ class Server:
         self.queries.close()
         self.crawlers.close()
         self.engine.close()
+        self.scribe.close()
         self.threads.shutdown()
         self.sweeping.close()
         self.audit.close()
@@ -247,7 +252,13 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     query_store = QueryStore(database, presence)
     groups = WorkGroups(query_store, account, region, now)
     prepared = PreparedStatements(query_store, guard, account, region, now)
-    runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
+    scribe = IcebergScribe(directory.objects, directory.spill / f"{presence.server}-scribe")
+    commits = IcebergCommits(catalog_store, permissions, now)
+    iceberg = GovernedIceberg(catalog, commits, warehouse, storage, guard, account, region)
+    runner = Runner(
+        lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1,
+        Iceberg(iceberg, scribe, engine, now),
+    )  # fmt: skip
     live = LiveQueries()
     course = Course(query_store, live, runner, results, recorder, resolver.still_valid, now)
     queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
@@ -289,7 +300,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, audit, uses, threads, presence, databases,
+        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,
+        databases,
         SweepThread(sweeper),
     )  # fmt: skip
 

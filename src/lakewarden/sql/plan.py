@@ -15,7 +15,7 @@ from lakewarden.sql.errors import NoAccessibleColumns, SqlError, TableNotFound, 
 from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.sql.model import EnginePlan, PlannedScan, Select, TableRef
-from lakewarden.sql.parse import is_cte, table_ref
+from lakewarden.sql.names import is_cte, table_ref
 from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
 from lakewarden.sql.resolve import bind_having, columns_read, not_found
@@ -106,6 +106,7 @@ def _replace_tables(tree: exp.Expression, relations: Mapping[tuple[str, str], st
         table.set("this", exp.to_identifier(relations[ref.key], quoted=True))
         table.set("db", None)
         table.set("catalog", None)
+        table.set("version", None)
         name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True), columns=columns)
         table.set("alias", name)
     for column in tree.find_all(exp.Column):

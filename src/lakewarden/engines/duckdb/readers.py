@@ -209,7 +209,7 @@ def is_iceberg(table: Table) -> bool:
 def _source_options(table: Table) -> Mapping[str, str]:
     """Properties that the worker knows; ``mapping.<column>`` names a column's key in the JSON."""
     if is_iceberg(table):
-        return {"metadata_location": table.parameters.get("metadata_location", "")}
+        return {name: table.parameters.get(name, "") for name in ("metadata_location", "$as_of")}
     return {
         key: value
         for key, value in table.serde_parameters.items()
