@@ -67,7 +67,7 @@ def _break(faults: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     bootstrap.now = now
-    AuditRecorder.record = record  # type: ignore[method-assign]
+    AuditRecorder.record = record  # type: ignore[assignment, method-assign]
 
 
 if __name__ == "__main__":
