@@ -64,6 +64,9 @@ from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.query import api as query_api
+from lakewarden.query.course import Course
+from lakewarden.query.fetching import Fetcher
+from lakewarden.query.live import LiveQueries
 from lakewarden.query.prepared import PreparedStatements
 from lakewarden.query.run import Runner
 from lakewarden.query.scheduler import Scheduler
@@ -181,7 +184,7 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
 def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
     """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
-    database = _open(*_state_place(directory, config))
+    database = _open(*_state_place(directory, config), alone=alone)
     audit_database = _open(*_audit_place(directory, config))
     index_database = _open(*_index_place(directory, config))
     presence = database.join()
@@ -246,15 +249,17 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     groups = WorkGroups(query_store, account, region, now)
     prepared = PreparedStatements(query_store, guard, account, region, now)
     runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
-    queries = QueryService(
-        query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
-    )
+    live = LiveQueries()
+    course = Course(query_store, live, runner, results, recorder, resolver.still_valid, now)
+    queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
     queries.recover()
     trail_lake = LakeService(
         LakeStore(database, presence), GovernedTrail(catalog, guard, audit.files, engine, recorder), recorder,
         scheduler.submit, resolver.still_valid, region, now,
     )  # fmt: skip
     trail_lake.recover()
+    if database.shared:
+        queries.listen()
 
     people = Identities(directory_of_people, ring)
     studio = build_studio(
@@ -267,7 +272,9 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "s3": storage_api.operations(storage, uploads, guard, account),
         "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
-        "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
+        "athena": query_api.operations(
+            query_api.Handlers(queries, Fetcher(live, results), groups, prepared, lake), account, region
+        ),
         "cloudtrail": {**audit_api.operations(audit.handlers), **audit.lake_operations(trail_lake, account, region)},
         "sagemaker": studio.operations,
     }
@@ -332,8 +339,8 @@ def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
     return config.database_url or directory.audit_index_url, AUDIT_INDEX
 
 
-def _open(url: str, lane: int) -> Database:
-    database = Database(url, lane)
+def _open(url: str, lane: int, *, alone: bool = False) -> Database:
+    database = Database(url, lane, alone=alone)
     try:
         migrate(database)
     except (UnusableDatabase, ServiceUnavailable) as error:

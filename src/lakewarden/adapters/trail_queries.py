@@ -16,6 +16,7 @@ from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import EVERY_PARTITION, AccessMode, DataFile, GovernedTable, Table, Wanted
 from lakewarden.query.errors import QueryCancelled, QueryFailed
 from lakewarden.query.model import Caller, Execution
+from lakewarden.query.plans import Plans
 from lakewarden.query.ports import AccessAudit, Engine, EngineResult
 from lakewarden.query.progress import Progress
 from lakewarden.query.reading import Read, Reader
@@ -94,7 +95,7 @@ class GovernedTrail:
     ) -> Iterator[Found]:
         """As :class:`TrailSql`."""
         try:
-            reader = Reader(self._lake(tables), self._audit)
+            reader = Reader(self._lake(tables), self._audit, Plans())
             read = reader.read(self._parsed(statement), statement, DATABASE, call)
             progress = Progress()
             scans = reader.scans(read, _execution(call, query_id, statement), call, progress)

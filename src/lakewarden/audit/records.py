@@ -95,14 +95,23 @@ def _additional(call: Call, shown: Shown) -> Record:
 
 
 def data_access_record(
-    call: Call, account: str, event_id: str, request_id: str, session: str, query_id: str, governed: GovernedTable
+    call: Call,
+    account: str,
+    event_id: str,
+    request_id: str,
+    session: str,
+    query_id: str,
+    governed: GovernedTable,
+    permissions: Sequence[str] = ("SELECT",),
 ) -> Record:
-    """GetDataAccess: written for each governed table that a query reads, before a byte of it is read."""
+    """GetDataAccess: for each governed table that a query reads or adds to, before a byte is read or written."""
     record = _envelope(call, account, event_id)
     via = event_source(call.service)
     record["userIdentity"]["invokedBy"] = via
     table = governed.table
-    restricted = len(governed.access.columns) < len(table.all_columns) or governed.access.rows != RowFilter(True)
+    restricted = "SELECT" in permissions and (
+        len(governed.access.columns) < len(table.all_columns) or governed.access.rows != RowFilter(True)
+    )
     return record | {
         "eventSource": "lakeformation.amazonaws.com",
         "eventName": "GetDataAccess",
@@ -110,7 +119,7 @@ def data_access_record(
         "userAgent": via,
         "requestParameters": {
             "tableArn": f"arn:aws:glue:{call.region}:{account}:table/{table.database}/{table.name}",
-            "permissions": ["SELECT"],
+            "permissions": list(permissions),
             "auditContext": {"additionalAuditContext": f"{{queryId: {query_id}}}"},
             "cellLevelSecurityEnforced": restricted,
             "expectedTableId": table.table_id,

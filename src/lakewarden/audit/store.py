@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lakewarden.audit.chain import START, Entry, Head, link
-from lakewarden.state import METADATA, Database
+from lakewarden.state import METADATA, Database, Statement, run_many
 
 _PAGE = 1000
 _READERS = 4
@@ -33,6 +33,8 @@ _base = sa.Table(
     sa.Column("seal", sa.String(64), nullable=False),
 )
 
+_HEAD = Statement(sa.select(_events.c.sequence, _events.c.hash).order_by(_events.c.sequence.desc()).limit(1))
+
 
 class AuditStore:
     """The chained table. ``key`` seals what is appended."""
@@ -56,7 +58,7 @@ class AuditStore:
                 entry = link(head, record, self._key)
                 head = Head(entry.sequence, entry.hash)
                 values.append((entry.sequence, entry.record, entry.previous, entry.hash, entry.seal))
-            connection.exec_driver_sql(self._insert, values)
+            run_many(connection, self._insert, values)
         return head
 
     def head(self) -> Head:
@@ -125,9 +127,7 @@ def insert_of(table: sa.Table, database: Database) -> str:
 
 
 def _head(connection: sa.Connection) -> Head:
-    row = connection.execute(
-        sa.select(_events.c.sequence, _events.c.hash).order_by(_events.c.sequence.desc()).limit(1)
-    ).first()
+    row = _HEAD.first(connection, {})
     if row is None:
         row = connection.execute(sa.select(_base.c.sequence, _base.c.hash)).first()
     return START if row is None else Head(int(row[0]), str(row[1]))
