@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -329,12 +330,13 @@ def _blobs(config: Config, directory: DataDirectory, *, alone: bool) -> Blobs:
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
-    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
-    try:
-        return verify_log(directory, database, state, _blobs(config, directory, alone=False))
-    finally:
-        database.close()
-        state.close()
+    with ExitStack() as stack:
+        log, index, state = (
+            stack.enter_context(closing(Database(*place(directory, config))))
+            for place in (_audit_place, _index_place, _state_place)
+        )
+        blobs = _blobs(config, directory, alone=False)
+        return verify_log(directory, AuditDatabases(log, index), state, blobs)
 
 
 def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
