@@ -117,8 +117,13 @@ def test_a_changed_body_stores_nothing(s3: Any, line: socket.socket) -> None:
     """The hash that was signed is of all the bytes, wherever they were read."""
     body = bytearray(os.urandom(2 * MIB))
     taken: list[Any] = []
-    s3.meta.events.register("before-send.s3.PutObject", lambda request, **_: taken.append(request) and None)
+
+    def take(request: Any, **_: Any) -> None:
+        taken.append(request)
+
+    s3.meta.events.register("before-send.s3.PutObject", take)
     s3.put_object(Bucket="bodies", Key="changed", Body=bytes(body))
+    s3.meta.events.unregister("before-send.s3.PutObject", take)
     request = taken[0]
     url = urlsplit(request.url)
     text = {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
