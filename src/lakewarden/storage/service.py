@@ -162,15 +162,22 @@ class StorageService:
         check: Check | None = None,
     ) -> StoredObject:
         """Store an object, all or nothing."""
+        return self.commit(bucket, key, self.blob(bucket, key, chunks), attributes, check)
+
+    def blob(self, bucket: str, key: str, chunks: Iterable[bytes]) -> Blob:
+        """Write the bytes of an object to be, durably; :meth:`commit` makes the object, :meth:`discard` forgets them."""
         writer = self.writer(bucket, key)
         try:
             for chunk in chunks:
                 writer.write(chunk)
-            blob = writer.finish()
+            return writer.finish()
         except BaseException:
             writer.discard()
             raise
-        return self.commit(bucket, key, blob, attributes, check)
+
+    def discard(self, blobs: Iterable[Blob]) -> None:
+        """Remove bytes that became no object."""
+        self._blobs.remove(blob.name for blob in blobs)
 
     def get(self, bucket: str, key: str) -> StoredObject:
         """The object's facts; raises NoSuchBucket or NoSuchKey."""
