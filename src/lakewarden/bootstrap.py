@@ -51,6 +51,7 @@ from lakewarden.identity.jwks import ProviderKeys
 from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
 from lakewarden.identity.messages import encoder
+from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
@@ -202,12 +203,13 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
     uses = LastUses(identities)
     providers = Providers(identities, account, now)
+    mfa = MfaDevices(identities, ring, account, now)
     iam = identity_api.Iam(
         identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
-        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses, mfa,
     )  # fmt: skip
     tokens = TokenService(
-        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys)), mfa
     )
 
     index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
