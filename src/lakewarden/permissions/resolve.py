@@ -131,12 +131,15 @@ def may_create_table(facts: Facts, database: str) -> bool:
 def may_place_data(facts: Facts, location: str, parent: str) -> bool:
     """Whether a database or table may be made to point at ``location``; ``parent`` is its database's own location.
 
-    A registered path outside the database's location needs a data location permission on it or above. So
+    A registered path outside the database's registered location needs a data location permission on it or above. So
     does a path *above* a registered one: what points there reaches all that lies below.
+
+    INVARIANT (no_escalation): a parent counts only where it is registered itself. One that was put above a path before
+    that was registered, when nobody asked, opens nothing below.
     """
     if not location or facts.administrator:
         return True
-    if Locations.of((parent,)).covers(location):
+    if facts.registered.covers(parent) and Locations.of((parent,)).covers(location):
         return True
     if not facts.registered.overlaps(location):
         return True
