@@ -16,10 +16,13 @@ from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.trail_queries import GovernedTrail
 from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
+from lakewarden.audit.lake import LakeService
+from lakewarden.audit.lake_store import LakeStore
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
@@ -103,6 +106,7 @@ class Server:
     apps: Apps
     health: Health
     queries: QueryService
+    trail_lake: LakeService
     crawlers: CrawlerService
     engine: DuckDbEngine
     audit: AuditHalf
@@ -114,6 +118,7 @@ class Server:
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
+        self.trail_lake.close()
         self.queries.close()
         self.crawlers.close()
         self.engine.close()
@@ -204,7 +209,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     uploads = Uploads(storage, index, blobs)
     sweeper = Sweeper(index, blobs, now)
     sweeper.orphans()
-    executions = KeptExecutions(QueryStore(database, presence))
+    executions = KeptExecutions(QueryStore(database, presence), LakeStore(database, presence))
     audit = build_audit(
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
@@ -247,6 +252,13 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     course = Course(query_store, live, runner, results, recorder, resolver.still_valid, now)
     queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
     queries.recover()
+    trail_lake = LakeService(
+        LakeStore(database, presence), GovernedTrail(catalog, guard, audit.files, engine, recorder), recorder,
+        scheduler.submit, resolver.still_valid, region, now,
+    )  # fmt: skip
+    trail_lake.recover()
+    if database.shared:
+        queries.listen()
 
     people = Identities(directory_of_people, ring)
     studio = build_studio(
@@ -262,7 +274,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "athena": query_api.operations(
             query_api.Handlers(queries, Fetcher(live, results), groups, prepared, lake), account, region
         ),
-        "cloudtrail": audit_api.operations(audit.handlers),
+        "cloudtrail": {**audit_api.operations(audit.handlers), **audit.lake_operations(trail_lake, account, region)},
         "sagemaker": studio.operations,
     }
     check(services)
@@ -277,7 +289,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, queries, crawlers, engine, audit, uses, threads, presence, databases,
+        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, audit, uses, threads, presence, databases,
         SweepThread(sweeper),
     )  # fmt: skip
 

@@ -28,6 +28,7 @@ from lakewarden.kernel.lake import GovernedTable
 
 _SESSION_LETTERS = string.ascii_letters + string.digits
 _READING = ("Get", "List", "Describe", "Head", "BatchGet", "Search", "Lookup")
+_REQUESTERS = {"athena": "AT", "cloudtrail": "CT"}
 _log = structlog.get_logger("lakewarden.audit")
 Effect = Callable[[Call], None]
 
@@ -78,14 +79,23 @@ class AuditRecorder:
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
         """One GetDataAccess record; durable when it returns. ``columns`` stand in the outcome's record, as at AWS."""
-        suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
-        session = f"AWSLF-00-AT-{self._account}-{suffix}"
-        record = data_access_record(call, self._account, new_uuid(), new_uuid(), session, query_id, governed)
-        self._log.append(record).result()
+        self._record_access(call, query_id, governed, "SELECT")
         seen = accessed(governed, columns)
         with self._lock:
             tables = self._accesses.setdefault(query_id, {})
             tables[str(seen["table"])] = tables.get(str(seen["table"]), {}) | seen
+
+    def write_access(self, call: Call, query_id: str, governed: GovernedTable) -> None:
+        """One GetDataAccess record of a table that is added to; durable when it returns."""
+        self._record_access(call, query_id, governed, "INSERT")
+
+    def _record_access(self, call: Call, query_id: str, governed: GovernedTable, permission: str) -> None:
+        suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
+        session = f"AWSLF-00-{_REQUESTERS.get(call.service, 'AT')}-{self._account}-{suffix}"
+        record = data_access_record(
+            call, self._account, new_uuid(), new_uuid(), session, query_id, governed, (permission,)
+        )
+        self._log.append(record).result()
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
         """How a query ended, with all that it accessed; durable when it returns."""

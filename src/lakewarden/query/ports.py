@@ -111,21 +111,26 @@ class Engine(Protocol):
         ...
 
 
-class Lake(Protocol):
-    """The governed catalog, seen by one caller. Every method enforces IAM and Lake Formation for ``call``'s principal.
+class ReadableLake(Protocol):
+    """What queries read of the governed catalog, seen by one caller.
 
+    Every method enforces IAM and Lake Formation for ``call``'s principal.
     What the principal may not see does not exist: ``table`` answers None for absent and hidden tables alike.
     """
 
     def database_names(self, call: Call) -> Sequence[str]: ...
-
-    def table_names(self, call: Call, database: str) -> Sequence[str]: ...
 
     def tables(self, call: Call, database: str) -> Sequence[GovernedTable]: ...
 
     def table(self, call: Call, database: str, name: str) -> GovernedTable | None: ...
 
     def files(self, call: Call, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]: ...
+
+
+class Lake(ReadableLake, Protocol):
+    """The whole of it: what statements other than queries do."""
+
+    def table_names(self, call: Call, database: str) -> Sequence[str]: ...
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None: ...
 
@@ -235,6 +240,10 @@ class AccessAudit(Protocol):
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
         """One GetDataAccess record (SEMANTICS.md), before a byte of the table is read."""
+        ...
+
+    def write_access(self, call: Call, query_id: str, governed: GovernedTable) -> None:
+        """One GetDataAccess record with INSERT, before a byte is written to the table."""
         ...
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:

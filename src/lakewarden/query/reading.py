@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from lakewarden import sql
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable
-from lakewarden.query.errors import QueryCancelled
 from lakewarden.query.model import Execution
 from lakewarden.query.plans import Plans
-from lakewarden.query.ports import AccessAudit, Lake, Scan
+from lakewarden.query.ports import AccessAudit, ReadableLake, Scan
 from lakewarden.query.progress import Progress
 from lakewarden.sql import model, pruning, views
 from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
@@ -44,7 +43,7 @@ class _Names:
 class Reader:
     """Decides queries for their callers."""
 
-    def __init__(self, lake: Lake, audit: AccessAudit, plans: Plans) -> None:
+    def __init__(self, lake: ReadableLake, audit: AccessAudit, plans: Plans) -> None:
         self._lake = lake
         self._audit = audit
         self._plans = plans
@@ -157,10 +156,14 @@ class Reader:
                 progress.told_bytes += size
             else:
                 progress.restricted = True
-        if execution.cutoff_bytes and progress.scanned_bytes > execution.cutoff_bytes:
-            raise QueryCancelled("Query cancelled! : Bytes scanned limit was exceeded")
+        progress.cutoff_bytes = execution.cutoff_bytes
+        progress.check_cutoff()
         progress.fingerprint = _fingerprint(read.plan, found)
         return found
+
+    def record_write(self, execution: Execution, call: Call, governed: GovernedTable) -> None:
+        """INVARIANT (no_answer_without_audit): the access to what is written to is durable before the first byte is."""
+        self._audit.write_access(call, execution.id, governed)
 
     def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
         self._audit.data_access(call, execution.id, governed, columns)
@@ -203,10 +206,14 @@ def _listed(name: str, governed: GovernedTable) -> Sequence[tuple[views.Value, .
     if name == "views":
         return [(*place, view_text(governed))] if is_view else []
     seen = set(governed.access.described)
+    keys = {key.name for key in table.partition_keys}
     return [
-        (*place, column.name, number, None, "YES", trino_type(column.type))
+        (
+            *place, column.name, number, None, "YES", trino_type(column.type), column.comment or None,
+            "partition key" if column.name in keys else None,
+        )
         for number, column in enumerate((one for one in table.all_columns if one.name in seen), 1)
-    ]
+    ]  # fmt: skip
 
 
 def view_text(governed: GovernedTable) -> str | None:

@@ -144,7 +144,7 @@ class Runner:
         with self._engine.run(read.plan.sql, scans, stop.event) as result:
             progress.columns = _columns(read, result)
             batches = self._counted(result.batches, progress, stop)
-            self._draft(call, execution, progress, csv_chunks(read.plan.columns, batches))
+            self._draft(call, execution, progress, _limited(csv_chunks(read.plan.columns, batches), progress))
         progress.complete = progress.rows <= self._keep_rows
         progress.engine_ms = elapsed_ms(engine_started)
 
@@ -213,6 +213,15 @@ class Runner:
         stop.commit()
         text = views.encoded(statement.text, execution.database, columns)
         self._lake.create_view(call, statement.table, text, columns, replace=statement.or_replace)
+
+
+def _limited(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+    """The chunks, as long as the workgroup's limit of scanned bytes allows."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        progress.check_cutoff(size)
+        yield chunk
 
 
 def _columns(read: Read, result: EngineResult) -> tuple[ResultColumn, ...]:

@@ -15,12 +15,14 @@ from lakewarden.query.course import Course, End
 from lakewarden.query.errors import InvalidRequestException
 from lakewarden.query.live import LiveQueries
 from lakewarden.query.model import Caller, Execution, Failure, WorkGroup
+from lakewarden.query.neighbours import Neighbours
 from lakewarden.query.ports import AccessAudit
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.store import QueryStore
 from lakewarden.query.workgroups import PRIMARY, WorkGroups, check_results
 
 _LONGEST_SQL = 262_144
+_STOP_SECONDS = 5.0
 
 
 class QueryService:
@@ -49,6 +51,7 @@ class QueryService:
         self._account = account
         self._region = region
         self._clock = clock
+        self._neighbours = Neighbours(store, self._running, self._stop_live)
 
     def recover(self) -> None:
         """After a restart: what waited is taken up again, what ran has failed, visibly.
@@ -79,8 +82,13 @@ class QueryService:
         for execution in sorted(waiting, key=lambda one: one.submitted):
             self._enqueue(execution)
 
+    def listen(self) -> None:
+        """Obey other servers of the same database that ask for a query of this one to be stopped."""
+        self._neighbours.listen()
+
     def close(self) -> None:
         """Before the server stops: what runs ends as FAILED; what waits is taken up after the next start."""
+        self._neighbours.close()
         self._scheduler.drop()
         reason = "GENERIC_INTERNAL_ERROR: The server was stopped while the query ran"
         for live in self._live:
@@ -110,7 +118,7 @@ class QueryService:
             owner=owner,
             workgroup=group.name,
             sql=params["QueryString"],
-            database=(context.get("Database") or "default").lower(),
+            database=(context.get("Database") or "default").strip('`"').lower(),
             output=self._output(call, group, execution_id),
             submitted=call.at.isoformat(),
             caller=Caller.of(call),
@@ -158,7 +166,8 @@ class QueryService:
         """GetQueryExecution: on a query that has not ended, wait up to ``patience`` seconds for the end."""
         live = self._live.get(execution_id)
         if live is None:
-            return await asyncio.to_thread(self.execution, call, execution_id)
+            found = await asyncio.to_thread(self.execution, call, execution_id)
+            return found if found.final else await asyncio.to_thread(self._neighbours.ended, found.id, patience)
         self._check_owner(call, live.execution)
         return await self._live.watch(live, patience)
 
@@ -186,7 +195,16 @@ class QueryService:
     def stop(self, call: Call, execution_id: str) -> None:
         """StopQueryExecution: CANCELLED when it answers, whatever the query was at; what has ended stays as it is."""
         execution = self.execution(call, execution_id)
-        live = self._live.get(execution.id)
+        if self._live.get(execution.id) is None and not execution.final:
+            self._neighbours.ask(execution.id, _STOP_SECONDS)
+            return
+        self._stop_live(execution.id)
+
+    def _running(self) -> list[str]:
+        return [live.execution.id for live in self._live if not live.execution.final]
+
+    def _stop_live(self, execution_id: str) -> None:
+        live = self._live.get(execution_id)
         if live is not None and live.stop.cancel() and live.claim_end():
             self._course.cut(live, End("CANCELLED", self._clock(), reason="Query cancelled by user"))
 

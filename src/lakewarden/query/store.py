@@ -1,6 +1,6 @@
 """Executions, workgroups, prepared statements, saved queries and tags, durable."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +33,7 @@ _workgroups = sa.Table(
     sa.Column("name", sa.String(128), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
-
-
+_stops = sa.Table("athena_stops", METADATA, sa.Column("id", sa.String(36), primary_key=True))
 _prepared = sa.Table(
     "athena_prepared_statements",
     METADATA,
@@ -156,6 +155,23 @@ class Records:
             "server": self.presence.server, "fingerprint": execution.fingerprint,
         }  # fmt: skip
         _INSERT.run(self.connection, row)
+
+    # Stops
+
+    def ask_stop(self, execution_id: str) -> None:
+        """Ask whichever server runs the execution to stop it."""
+        self.forget_stop(execution_id)
+        self.connection.execute(sa.insert(_stops).values(id=execution_id))
+
+    def asked_to_stop(self, running: Sequence[str]) -> list[str]:
+        """Those of ``running`` that somebody asked to stop."""
+        return list(self.connection.execute(sa.select(_stops.c.id).where(_stops.c.id.in_(running))).scalars())
+
+    def forget_stop(self, execution_id: str) -> None:
+        """Withdraw the request, once it is obeyed or there is nothing left to stop."""
+        self.connection.execute(sa.delete(_stops).where(_stops.c.id == execution_id))
+
+    # Workgroups
 
     def workgroup(self, name: str) -> WorkGroup | None:
         """The workgroup, or None."""

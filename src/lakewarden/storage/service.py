@@ -124,18 +124,18 @@ class StorageService:
 
     # Objects
 
-    def writer(self, bucket: str, key: str) -> BlobWriter:
+    def writer(self, bucket: str, key: str, *, md5: bool = True) -> BlobWriter:
         """Begin an upload; raises NoSuchBucket or KeyTooLong before a byte is taken."""
         check_key(key)
         self.bucket(bucket)
-        return self._blobs.writer()
+        return self._blobs.writer(md5=md5)
 
     def commit(
         self, bucket: str, key: str, blob: Blob, attributes: Attributes, check: Check | None = None,
         sums: Sums | None = None,
     ) -> StoredObject:  # fmt: skip
         """Make a finished blob the object's bytes."""
-        stored = StoredObject(bucket, key, blob.size, blob.md5, self.now(), blob.name, attributes, sums or Sums())
+        stored = StoredObject(bucket, key, blob.size, blob.etag, self.now(), blob.name, attributes, sums or Sums())
         with self._writing(bucket, attributes.tags) as index:
             if check is not None:
                 check(index.get(bucket, key))
