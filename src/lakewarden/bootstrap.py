@@ -249,7 +249,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     prepared = PreparedStatements(query_store, guard, account, region, now)
     runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
     live = LiveQueries()
-    course = Course(query_store, live, runner, results, recorder, resolver.still_valid, now)
+    course = Course(query_store, live, runner.run, results, recorder, resolver.still_valid, now)
     queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
     queries.recover()
     trail_lake = LakeService(
