@@ -15,8 +15,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lakewarden.audit.lineage import Lineage, lineage
 from lakewarden.audit.ports import Executions
@@ -108,7 +106,7 @@ class AuditTables:
     def _store(self, name: str, first: int, last: int, table: pa.Table) -> Path:
         path = self._root / name / f"{first:020d}-{last:020d}.parquet"
         written = path.with_suffix(".new")
-        pq.write_table(table, written, compression="zstd", row_group_size=100_000)
+        _parquet().write(table, written)
         written.replace(path)
         return path
 
@@ -135,14 +133,14 @@ class AuditTables:
         for bound in _BOUNDS:
             run: list[Part] = []
             for part in reversed(self._parts(name)):
-                if pq.read_metadata(part.path).num_rows >= bound:
+                if _parquet().rows(part.path) >= bound:
                     break
                 run.insert(0, part)
             if len(run) > _MOST_SMALL:
                 self._merge_group(name, run)
 
     def _merge_group(self, name: str, group: Sequence[Part]) -> None:
-        table = pa.concat_tables([pq.read_table(part.path, schema=SCHEMAS[name]) for part in group])
+        table = pa.concat_tables([_parquet().read(part.path, SCHEMAS[name]) for part in group])
         self._store(name, group[0].first, group[-1].last, table)
         self._retire(part.path for part in group)
 
@@ -167,8 +165,8 @@ class AuditTables:
                 if part.first > kept_from:
                     break
                 if part.last > kept_from:
-                    table = pq.read_table(part.path, schema=SCHEMAS[name])
-                    self._store(name, kept_from + 1, part.last, table.filter(pc.field("sequence") > kept_from))
+                    table = _parquet().after(part.path, SCHEMAS[name], kept_from)
+                    self._store(name, kept_from + 1, part.last, table)
                 part.path.unlink(missing_ok=True)
 
     def _tidy(self) -> None:
@@ -183,3 +181,10 @@ class AuditTables:
             for part in self._parts(name):
                 if part.last > position:
                     part.path.unlink()
+
+
+def _parquet() -> Any:
+    """Loaded with the first file: an idle server does without 9 MB of it."""
+    from lakewarden.audit import parquet
+
+    return parquet
