@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
+from lakewarden.sql import file_columns
 from lakewarden.sql.calls import name_of
 from lakewarden.sql.errors import FunctionNotFound, SqlError, Unsupported
 from lakewarden.sql.functions import FUNCTIONS, MARK, REFUSED
@@ -46,7 +47,6 @@ _SELECT_ARGS = frozenset(
 )
 _WINDOW_ARGS = frozenset({"this", "partition_by", "order", "spec", "alias", "over", "first"})
 _ARGS = {exp.Table: _TABLE_ARGS, exp.Join: _JOIN_ARGS, exp.Select: _SELECT_ARGS, exp.Window: _WINDOW_ARGS}
-_HIDDEN_COLUMNS = frozenset({"$path", "$bucket", "$file_size", "$file_modified_time", "$partition"})
 _NAMES = {"match": "MATCH_RECOGNIZE"}
 
 
@@ -86,7 +86,7 @@ def _where(name: str, node: exp.Expression, text: str) -> tuple[int, int]:
 def _check_column(node: exp.Column) -> None:
     if not isinstance(node.this, exp.Identifier | exp.Star) or node.args.get("join_mark"):
         raise Unsupported("This kind of column")
-    if node.name.lower() in _HIDDEN_COLUMNS:
+    if node.name.lower() in file_columns.REFUSED:
         raise Unsupported(f"The column {node.name.lower()}")
     if isinstance(node.this, exp.Star) and any(node.this.args.values()):
         raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")

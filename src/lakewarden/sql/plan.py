@@ -8,7 +8,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from lakewarden.kernel.lake import GovernedTable
-from lakewarden.sql import comparisons
+from lakewarden.sql import comparisons, file_columns
 from lakewarden.sql.errors import NoAccessibleColumns, SqlError, TableNotFound, Unsupported
 from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
@@ -61,7 +61,8 @@ def _free_prefix(tree: exp.Expression) -> str:
 
 def _columns(governed: GovernedTable) -> dict[str, str]:
     allowed = set(governed.access.columns)
-    return {column.name: duckdb_type(column.type) for column in governed.table.all_columns if column.name in allowed}
+    found = [column for column in governed.table.all_columns if column.name in allowed]
+    return {column.name: duckdb_type(column.type) for column in (*found, *file_columns.of(governed))}
 
 
 def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[str, set[str]]) -> PlannedScan:
@@ -70,6 +71,7 @@ def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[s
     # INVARIANT (least_reach): a scan exposes only columns that were granted.
     assert {column.name for column in columns} <= set(governed.access.columns), ref  # noqa: S101 - a second look
     rows = governed.access.rows_for(column.name for column in columns)
+    columns += tuple(column for column in file_columns.of(governed) if column.name in used)
     predicate = predicate_of(rows, governed.table)
     if predicate is None:
         return PlannedScan(relation, governed, columns, rows)
