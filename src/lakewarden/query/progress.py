@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from lakewarden.query.errors import QueryCancelled
-from lakewarden.query.ports import ResultColumn
+from lakewarden.query.ports import Draft, ResultColumn
 from lakewarden.query.results import Row
 
 
@@ -17,6 +17,7 @@ class Progress:
 
     ``scanned_bytes`` is the size of all files that are opened, which the audit trail tells; ``told_bytes`` leaves out the
     files of tables of which the caller may not see everything. ``cutoff_bytes`` is the workgroup's limit, 0 for none.
+    ``drafts`` are the result's objects to be.
     """
 
     kind: str = "DML"
@@ -38,6 +39,7 @@ class Progress:
     reused_output: str = ""
     tables: list[Mapping[str, object]] = field(default_factory=list)
     written: str = ""
+    drafts: list[Draft] = field(default_factory=list)
 
     @property
     def statistic_bytes(self) -> int:

@@ -8,7 +8,8 @@ from lakewarden import sql
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable
 from lakewarden.query.model import Execution
-from lakewarden.query.ports import AccessAudit, Lake, Scan
+from lakewarden.query.plans import Plans
+from lakewarden.query.ports import AccessAudit, ReadableLake, Scan
 from lakewarden.query.progress import Progress
 from lakewarden.sql import model, pruning, views
 from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
@@ -42,9 +43,10 @@ class _Names:
 class Reader:
     """Decides queries for their callers."""
 
-    def __init__(self, lake: Lake, audit: AccessAudit) -> None:
+    def __init__(self, lake: ReadableLake, audit: AccessAudit, plans: Plans) -> None:
         self._lake = lake
         self._audit = audit
+        self._plans = plans
 
     def read(self, query: model.Select, text: str, database: str, call: Call) -> Read:
         """Decide and plan; raises a :class:`SqlError`. Nothing of the data is touched."""
@@ -56,6 +58,7 @@ class Reader:
     def _plan(
         self, query: model.Select, text: str, database: str, names: _Names, within: tuple[Key, ...]
     ) -> model.EnginePlan:
+        asked = query
         for _ in range(_DEEPEST_VIEW):
             found = {ref.key: self._relation(ref, query, names, within) for ref in query.tables}
             relations = {key: one for key, one in found.items() if one is not None}
@@ -64,6 +67,8 @@ class Reader:
             query = views.expanded(query, relations, text, database)
         else:
             raise views.InvalidView(query.tables[0])
+        if query is asked and not within:
+            return self._plans.plan(names.call.principal.grantee_arn, query, names.tables, text, database)
         return sql.plan(query, names.tables, text, database)
 
     def _relation(

@@ -12,6 +12,7 @@ from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AwsError
 from lakewarden.query.errors import QueryFailed
 from lakewarden.query.model import Execution
+from lakewarden.query.plans import Plans
 from lakewarden.query.ports import (
     AccessAudit,
     Engine,
@@ -56,7 +57,8 @@ class Runner:
         self._results = results
         self._prepared = prepared
         self._keep_rows = keep_rows
-        self._reader = Reader(lake, audit)
+        self._plans = Plans()
+        self._reader = Reader(lake, audit, self._plans)
         self._utility = Utility(lake, partitions, prepared)
         writer = Writer(self._reader, lake, partitions, engine, warehouse, results)
         self._writers: Mapping[type, Callable[[Any, Execution, Call, Progress, Cancellation], None]] = {
@@ -91,15 +93,17 @@ class Runner:
             progress.planning_ms = progress.planning_ms or elapsed_ms(started)
             progress.columns, progress.first_rows, progress.complete = columns, list(rows), True
             progress.rows = len(rows)
-            progress.bytes_written = self._write(call, execution, columns, iter((text_lines(rows),)))
+            self._draft(call, execution, progress, iter((text_lines(rows),)))
 
     def _statement(self, execution: Execution, call: Call) -> tuple[Execution, model.Statement]:
         """The statement that runs: for EXECUTE the prepared one, in its own text, with its values bound."""
-        statement = sql.parse(execution.sql, execution.database, execution.parameters)
+        owner = execution.owner
+        statement = self._plans.statement(owner, execution.sql, execution.database, execution.parameters)
         if not isinstance(statement, model.Execute):
             return execution, statement
         text = self._prepared.text(call, execution.workgroup, statement.name)
-        found = sql.parse(text, execution.database, statement.parameters or execution.parameters)
+        values = statement.parameters or execution.parameters
+        found = self._plans.statement(owner, text, execution.database, values)
         if isinstance(found, model.Execute | model.Prepare | model.Deallocate):
             raise SqlError("NOT_SUPPORTED: A prepared statement of a prepared statement is not supported")
         return msgspec.structs.replace(execution, sql=text), found
@@ -140,8 +144,7 @@ class Runner:
         with self._engine.run(read.plan.sql, scans, stop.event) as result:
             progress.columns = _columns(read, result)
             batches = self._counted(result.batches, progress, stop)
-            chunks = _limited(csv_chunks(read.plan.columns, batches), progress)
-            progress.bytes_written = self._write(call, execution, progress.columns, chunks)
+            self._draft(call, execution, progress, _limited(csv_chunks(read.plan.columns, batches), progress))
         progress.complete = progress.rows <= self._keep_rows
         progress.engine_ms = elapsed_ms(engine_started)
 
@@ -169,10 +172,13 @@ class Runner:
             progress.rows += batch.num_rows
             yield batch
 
-    def _write(self, call: Call, execution: Execution, columns: Sequence[ResultColumn], chunks: Iterator[bytes]) -> int:
-        size = self._results.write(call, execution.output, chunks)
-        self._results.write(call, f"{execution.output}.metadata", iter((metadata(columns),)))
-        return size
+    def _draft(self, call: Call, execution: Execution, progress: Progress, chunks: Iterator[bytes]) -> None:
+        """The result and its metadata; both become objects with the end of the execution."""
+        result = self._results.draft(call, execution.output, chunks)
+        progress.drafts.append(result)
+        progress.bytes_written = result.size
+        facts = iter((metadata(progress.columns),))
+        progress.drafts.append(self._results.draft(call, f"{execution.output}.metadata", facts))
 
     def _explain(
         self, statement: model.Explain, execution: Execution, call: Call, progress: Progress, stop: Cancellation

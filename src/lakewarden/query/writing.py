@@ -239,8 +239,9 @@ class Writer:
         progress.columns, progress.complete = ROWS, True
         progress.manifest = f"{execution.output}-manifest.csv"
         lines = "".join(f"{uri}\n" for uri in uris).encode()
-        self._results.write(call, progress.manifest, iter((lines,)))
-        self._results.write(call, f"{execution.output}.metadata", iter((metadata(ROWS),)))
+        progress.drafts.append(self._results.draft(call, progress.manifest, iter((lines,))))
+        facts = iter((metadata(ROWS),))
+        progress.drafts.append(self._results.draft(call, f"{execution.output}.metadata", facts))
 
 
 def _size(file: BinaryIO) -> int:
