@@ -1,5 +1,6 @@
 """What a curious scientist tries on the governed lake, through unmodified boto3."""
 
+import json
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -206,3 +207,24 @@ def test_the_null_partition_reads_as_null(house: House) -> None:
     assert query(person, "SELECT count(*), count(dt), count(n) FROM clinic.nulls")[1] == ["4", "2", "2"]
     found = glue.get_partitions(DatabaseName="clinic", TableName="nulls", Expression="dt IS NULL")["Partitions"]
     assert sorted(one["Values"] for one in found) == [[null, "2"], [null, null]]
+
+
+def test_the_resource_policy_holds_for_what_athena_makes_too(house: House) -> None:
+    glue, person = house.client("glue"), house.person("maker")
+    person.grant({"Database": {"Name": "clinic"}}, "CREATE_TABLE")
+    region = house.server.administrator["Region"]
+    statement = {
+        "Effect": "Deny", "Principal": {"AWS": person.arn}, "Action": "glue:CreateTable",
+        "Resource": f"arn:aws:glue:{region}:{house.account}:table/clinic/forbidden*",
+    }  # fmt: skip
+    glue.put_resource_policy(PolicyInJson=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    place = "'s3://lake-results/made/'"
+    for sql in (
+        f"CREATE TABLE clinic.forbidden1 WITH (external_location = {place}) AS SELECT 1 AS a",
+        f"CREATE EXTERNAL TABLE clinic.forbidden2 (a int) LOCATION {place}",
+        "CREATE VIEW clinic.forbidden3 AS SELECT 1 AS a",
+    ):
+        assert "explicit deny in a resource-based policy" in failure(person, sql), sql
+    glue.delete_resource_policy()
+    assert not [one for one in glue.get_tables(DatabaseName="clinic")["TableList"] if "forbidden" in one["Name"]]
+    query(person, f"CREATE TABLE clinic.forbidden1 WITH (external_location = {place}) AS SELECT 1 AS a")

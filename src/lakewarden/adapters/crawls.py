@@ -10,12 +10,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from lakewarden.adapters.glue_rights import GlueRights
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.records import Shown, call_record
 from lakewarden.catalog.crawl_plan import DEPRECATED, MADE_BY, differs, merged
 from lakewarden.catalog.errors import AlreadyExistsException, InvalidInputException
 from lakewarden.catalog.partitions import PartitionService
-from lakewarden.catalog.rules import attached_access
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
 from lakewarden.identity.directory import Directory
@@ -52,6 +52,7 @@ class CrawlerRoleLake:
         self._partitions = partitions
         self._storage = storage
         self._guard = guard
+        self._glue = GlueRights(guard, catalog.attached, account, region, {})
         self._directory = directory
         self._log = log
         self._clock = clock
@@ -120,7 +121,7 @@ class CrawlerRoleLake:
     def present(self, call: Call, database: str, name: str) -> Mapping[str, Any] | None:
         """A table's document, as far as the role sees it; None for hidden and absent ones."""
         database = database.lower()
-        self._require(call, "glue:GetTable", database, name)
+        self._glue.require_table(call, "glue:GetTable", database, name)
         if self._catalog.find(call.principal, database, name) is None:
             return None
         return self._catalog.table(call.principal, database, name)[1].document
@@ -128,10 +129,10 @@ class CrawlerRoleLake:
     def save(self, call: Call, database: str, document: Mapping[str, Any], *, update: bool, merge: bool) -> str:
         """Create or update a table; answers ``created``, ``updated`` or nothing."""
         database, name = database.lower(), document["Name"]
-        self._require(call, "glue:GetTable", database, name)
+        self._glue.require_table(call, "glue:GetTable", database, name)
         present = self._catalog.find(call.principal, database, name)
         if present is None:
-            self._require(call, "glue:CreateTable", database, name)
+            self._glue.require_table(call, "glue:CreateTable", database, name)
             self._catalog.create_table(call.principal, database, document)
             self._record(call, "glue", "CreateTable", {"databaseName": database, "tableInput": {"name": name}})
             return "created"
@@ -141,7 +142,7 @@ class CrawlerRoleLake:
         wanted = merged(record, document) if merge else document
         if not update or not differs(record, wanted):
             return ""
-        self._require(call, "glue:UpdateTable", database, name)
+        self._glue.require_table(call, "glue:UpdateTable", database, name)
         self._catalog.update_table(call.principal, database, wanted, str(record.version))
         self._record(call, "glue", "UpdateTable", {"databaseName": database, "tableInput": {"name": name}})
         return "updated"
@@ -151,7 +152,7 @@ class CrawlerRoleLake:
     ) -> int:
         """Add the partitions that are not there; answers how many."""
         database = database.lower()
-        self._require(call, "glue:BatchCreatePartition", database, table)
+        self._glue.require_table(call, "glue:BatchCreatePartition", database, table)
         added = 0
         for values, storage in partitions:
             with contextlib.suppress(AlreadyExistsException):
@@ -165,7 +166,7 @@ class CrawlerRoleLake:
     def drop_partitions(self, call: Call, database: str, table: str, below: str, kept: Set[tuple[str, ...]]) -> None:
         """Remove the partitions that lie below a place and are not ``kept``."""
         database = database.lower()
-        self._require(call, "glue:GetPartitions", database, table)
+        self._glue.require_table(call, "glue:GetPartitions", database, table)
         gone: list[tuple[str, ...]] = []
         token: str | None = None
         while token is None or token:
@@ -173,7 +174,7 @@ class CrawlerRoleLake:
             gone += [one.values for one in page if one.values not in kept and one.location.startswith(below)]
         if not gone:
             return
-        self._require(call, "glue:BatchDeletePartition", database, table)
+        self._glue.require_table(call, "glue:BatchDeletePartition", database, table)
         for values in gone:
             self._partitions.delete(call.principal, database, table, values)
         self._record(call, "glue", "BatchDeletePartition", {"databaseName": database, "tableName": table})
@@ -181,31 +182,26 @@ class CrawlerRoleLake:
     def made_by(self, call: Call, database: str, crawler: str) -> Sequence[Mapping[str, Any]]:
         """The tables that the role sees and the crawler made."""
         database = database.lower()
-        self._require(call, "glue:GetTables", database, "*")
+        self._glue.require_table(call, "glue:GetTables", database, "*")
         shown = self._catalog.tables(call.principal, database)
         return [one.document for _, one in shown if (one.document.get("Parameters") or {}).get(MADE_BY) == crawler]
 
     def drop(self, call: Call, database: str, name: str) -> None:
         """Delete a table."""
         database = database.lower()
-        self._require(call, "glue:DeleteTable", database, name)
+        self._glue.require_table(call, "glue:DeleteTable", database, name)
         self._catalog.delete_table(call.principal, database, name)
         self._record(call, "glue", "DeleteTable", {"databaseName": database, "name": name})
 
     def deprecate(self, call: Call, database: str, name: str) -> None:
         """Mark a table as one whose files are gone."""
         database = database.lower()
-        self._require(call, "glue:UpdateTable", database, name)
+        self._glue.require_table(call, "glue:UpdateTable", database, name)
         _, record = self._catalog.table(call.principal, database, name)
         since = str(int(self._clock().timestamp() * 1000))
         marked = {**record.document, "Parameters": {**(record.document.get("Parameters") or {}), DEPRECATED: since}}
         self._catalog.update_table(call.principal, database, marked, str(record.version))
         self._record(call, "glue", "UpdateTable", {"databaseName": database, "tableInput": {"name": name}})
-
-    def _require(self, call: Call, action: str, database: str, table: str) -> None:
-        for resource in ("catalog", f"database/{database}", f"table/{database}/{table}"):
-            arn = str(Arn("glue", self._region, self._account, resource))
-            self._guard.require(call, attached_access(self._catalog.attached, action, arn, {}))
 
     def _record(
         self, call: Call, service: str, operation: str, params: Mapping[str, Any], *, read: bool = False
