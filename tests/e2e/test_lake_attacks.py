@@ -228,3 +228,29 @@ def test_the_resource_policy_holds_for_what_athena_makes_too(house: House) -> No
     glue.delete_resource_policy()
     assert not [one for one in glue.get_tables(DatabaseName="clinic")["TableList"] if "forbidden" in one["Name"]]
     query(person, f"CREATE TABLE clinic.forbidden1 WITH (external_location = {place}) AS SELECT 1 AS a")
+
+
+def test_a_filter_whose_column_is_gone_shows_no_row(house: House) -> None:
+    glue, lake, person = house.client("glue"), house.client("lakeformation"), house.person("drifted")
+    glue.create_table(DatabaseName="clinic", TableInput=with_columns("drifts", "id", "region", "ssn"))
+    house.client("s3").put_object(Bucket=BUCKET, Key="drifts/x.csv", Body=b"id,region,ssn\n1,eu,a\n2,us,b\n")
+    named = {"TableCatalogId": house.account, "DatabaseName": "clinic", "TableName": "drifts", "Name": "eu"}
+    lake.create_data_cells_filter(
+        TableData={**named, "RowFilter": {"FilterExpression": "region = 'eu'"}, "ColumnNames": ["id"]}
+    )
+    person.grant({"DataCellsFilter": named}, "SELECT")
+    assert query(person, "SELECT id FROM clinic.drifts")[1:] == [["1"]]
+    for names in (("id", "area", "ssn"), ("id", "ssn")):
+        glue.update_table(DatabaseName="clinic", TableInput=with_columns("drifts", *names))
+        for sql in ("SELECT id FROM clinic.drifts", "SELECT count(*) FROM clinic.drifts"):
+            # Refused, and not answered with every row.
+            assert "region" not in failure(person, sql)
+    retyped = with_columns("drifts", "id", "region", "ssn")
+    retyped["StorageDescriptor"]["Columns"][1]["Type"] = "bigint"
+    glue.update_table(DatabaseName="clinic", TableInput=retyped)
+    try:
+        rows = query(person, "SELECT id FROM clinic.drifts")[1:]
+    except AssertionError as error:
+        rows, reason = [], str(error.args[0]["StateChangeReason"])
+        assert "us" not in reason.split()
+    assert rows == []
