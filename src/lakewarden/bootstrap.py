@@ -29,7 +29,9 @@ from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.api_classifiers import ClassifierHandlers
 from lakewarden.catalog.api_crawlers import CrawlerHandlers
+from lakewarden.catalog.classifiers import Classifiers
 from lakewarden.catalog.crawler_store import CrawlerStore
 from lakewarden.catalog.crawlers import CrawlerService
 from lakewarden.catalog.iceberg import IcebergCommits
@@ -229,14 +231,18 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     catalog = CatalogService(catalog_store, permissions, now)
     partitions = PartitionService(catalog_store, catalog, permissions, now)
 
+    crawler_store = CrawlerStore(database)
     crawlers = CrawlerService(
-        CrawlerStore(database),
+        crawler_store,
         CrawlerRoleLake(catalog, partitions, storage, guard, directory_of_people, audit.log, now, account, region),
         now,
     )
     if alone:
         crawlers.recover()
-    crawling = CrawlerHandlers(crawlers, catalog_store.attached, account, region, now)
+    crawling = (
+        *CrawlerHandlers(crawlers, catalog_store.attached, account, region, now).operations(),
+        *ClassifierHandlers(Classifiers(crawler_store, now)).operations(),
+    )
     vending = permissions.vending(
         RegisteredRoleSessions(
             identities, LinkedRoles(identities, now), directory_of_people, ring, PermissionStore(database), account
@@ -285,7 +291,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "iam": identity_api.operations(iam),
         "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage, uploads, guard, account),
-        "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
+        "glue": catalog_api.operations(catalog, partitions, account, region, crawling),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(
             query_api.Handlers(queries, Fetcher(live, results), groups, prepared, lake), account, region
@@ -303,6 +309,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
+    crawlers.begin()
     databases = (database, audit_database, index_database)
     return Server(
         app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,

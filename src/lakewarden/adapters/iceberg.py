@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
-from lakewarden.adapters.lake import FORWARDED
+from lakewarden.adapters.glue_rights import FORWARDED
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.catalog.errors import ConcurrentModificationException, InsufficientPermissions
 from lakewarden.catalog.iceberg import IcebergCommits, require_actions, table_input
