@@ -13,6 +13,7 @@ from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
+from lakewarden.adapters.expiry import AuditedExpiry
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
@@ -76,6 +77,7 @@ from lakewarden.query.workgroups import WorkGroups
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
+from lakewarden.storage.expire import Expirer
 from lakewarden.storage.local import LocalBlobs
 from lakewarden.storage.ports import Blobs
 from lakewarden.storage.remote import RemoteBlobs, place_of
@@ -216,6 +218,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
     recorder = audit.recorder
+    expirer = Expirer(storage, index, uploads, AuditedExpiry(audit.log, account, region, now), now)
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
@@ -292,7 +295,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     databases = (database, audit_database, index_database)
     return Server(
         app, services, studio.apps, health, queries, trail_lake, crawlers, engine, audit, uses, threads, presence, databases,
-        SweepThread(sweeper),
+        SweepThread(sweeper, expirer),
     )  # fmt: skip
 
 
