@@ -52,6 +52,7 @@ from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
+from lakewarden.identity.saml import SamlIdentities
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
 from lakewarden.identity.simulate import Simulator
@@ -205,7 +206,12 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses, mfa,
     )  # fmt: skip
     tokens = TokenService(
-        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys)), mfa
+        directory_of_people,
+        ring,
+        account,
+        WebIdentities(providers, ProviderKeys(directory.provider_keys)),
+        mfa,
+        SamlIdentities(providers, account),
     )
 
     index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
