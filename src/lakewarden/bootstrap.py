@@ -14,6 +14,7 @@ from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
+from lakewarden.adapters.expiry import AuditedExpiry
 from lakewarden.adapters.iceberg import GovernedIceberg
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
@@ -57,6 +58,7 @@ from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
+from lakewarden.identity.saml import SamlIdentities
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
 from lakewarden.identity.simulate import Simulator
@@ -82,6 +84,7 @@ from lakewarden.query.workgroups import WorkGroups
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
+from lakewarden.storage.expire import Expirer
 from lakewarden.storage.local import LocalBlobs
 from lakewarden.storage.ports import Blobs
 from lakewarden.storage.remote import RemoteBlobs, place_of
@@ -213,7 +216,12 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses, mfa,
     )  # fmt: skip
     tokens = TokenService(
-        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys)), mfa
+        directory_of_people,
+        ring,
+        account,
+        WebIdentities(providers, ProviderKeys(directory.provider_keys)),
+        mfa,
+        SamlIdentities(providers, account),
     )
 
     index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
@@ -226,6 +234,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
     recorder = audit.recorder
+    expirer = Expirer(storage, index, uploads, AuditedExpiry(audit.log, account, region, now), now)
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
@@ -314,7 +323,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     return Server(
         app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,
         databases,
-        SweepThread(sweeper),
+        SweepThread(sweeper, expirer),
     )  # fmt: skip
 
 
