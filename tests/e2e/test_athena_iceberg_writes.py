@@ -156,6 +156,30 @@ def test_tables_are_made_of_queries(lake: Lake, table: str) -> None:
     assert within.reason.startswith("NOT_SUPPORTED: An Iceberg table among query results")
 
 
+def test_parameters_are_values(lake: Lake, table: str) -> None:
+    create(lake, table)
+    ok(lake.query("admin", f"INSERT INTO {table} VALUES (1, 'a'), (2, 'b')"))
+    athena = lake.client("admin", "athena")
+    context = {
+        "QueryExecutionContext": {"Database": lake.dataset.database},
+        "ResultConfiguration": {"OutputLocation": f"s3://{lake.results}/admin/"},
+    }
+    ok(lake.query("admin", f"PREPARE {table} FROM UPDATE {table} SET name = ? WHERE id = ?"))
+    for sql, parameters in (
+        (f"EXECUTE {table} USING 'x', 1", []),
+        (f"DELETE FROM {table} WHERE name = ?", ["'b'' OR 1=1'"]),
+    ):
+        more = {"ExecutionParameters": parameters} if parameters else {}
+        started = athena.start_query_execution(QueryString=sql, **context, **more)["QueryExecutionId"]
+        while True:
+            status = athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
+            if status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}:
+                break
+        assert status["State"] == "SUCCEEDED", status
+    assert rows(lake, table) == [["1", "x"], ["2", "b"]]
+    ok(lake.query("admin", f"DEALLOCATE PREPARE {table}"))
+
+
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
