@@ -74,7 +74,7 @@ def run() -> list[tuple[str, float, str]]:
 def _appends(root: Path) -> list[tuple[str, float, str]]:
     database = _database(root / "append.db")
     key = Ed25519PrivateKey.generate()
-    log = AuditLog(AuditStore(database, b"k" * 32), Anchors((AnchorFile(root / "heads"),), root / "head", key))
+    log = AuditLog(AuditStore(database, b"k" * 32), Anchors(AnchorFile(root / "heads"), (), root / "head", key))
     made = [record(number) for number in range(APPENDS)]
     rates = []
     for part in range(3):

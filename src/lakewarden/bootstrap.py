@@ -17,10 +17,13 @@ from lakewarden.adapters.iceberg import GovernedIceberg
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.trail_queries import GovernedTrail
 from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
+from lakewarden.audit.lake import LakeService
+from lakewarden.audit.lake_store import LakeStore
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
@@ -63,6 +66,9 @@ from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.query import api as query_api
+from lakewarden.query.course import Course
+from lakewarden.query.fetching import Fetcher
+from lakewarden.query.live import LiveQueries
 from lakewarden.query.prepared import PreparedStatements
 from lakewarden.query.run import Iceberg, Runner
 from lakewarden.query.scheduler import Scheduler
@@ -103,6 +109,7 @@ class Server:
     apps: Apps
     health: Health
     queries: QueryService
+    trail_lake: LakeService
     crawlers: CrawlerService
     engine: DuckDbEngine
     scribe: IcebergScribe
@@ -115,6 +122,7 @@ class Server:
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
+        self.trail_lake.close()
         self.queries.close()
         self.crawlers.close()
         self.engine.close()
@@ -180,7 +188,7 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
 def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
     """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
-    database = _open(*_state_place(directory, config))
+    database = _open(*_state_place(directory, config), alone=alone)
     audit_database = _open(*_audit_place(directory, config))
     index_database = _open(*_index_place(directory, config))
     presence = database.join()
@@ -206,7 +214,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     uploads = Uploads(storage, index, blobs)
     sweeper = Sweeper(index, blobs, now)
     sweeper.orphans()
-    executions = KeptExecutions(QueryStore(database, presence))
+    executions = KeptExecutions(QueryStore(database, presence), LakeStore(database, presence))
     audit = build_audit(
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
@@ -251,10 +259,17 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1,
         Iceberg(iceberg, scribe, engine, now),
     )  # fmt: skip
-    queries = QueryService(
-        query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
-    )
+    live = LiveQueries()
+    course = Course(query_store, live, runner, results, recorder, resolver.still_valid, now)
+    queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
     queries.recover()
+    trail_lake = LakeService(
+        LakeStore(database, presence), GovernedTrail(catalog, guard, audit.files, engine, recorder), recorder,
+        scheduler.submit, resolver.still_valid, region, now,
+    )  # fmt: skip
+    trail_lake.recover()
+    if database.shared:
+        queries.listen()
 
     people = Identities(directory_of_people, ring)
     studio = build_studio(
@@ -267,8 +282,10 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "s3": storage_api.operations(storage, uploads, guard, account),
         "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
-        "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
-        "cloudtrail": audit_api.operations(audit.handlers),
+        "athena": query_api.operations(
+            query_api.Handlers(queries, Fetcher(live, results), groups, prepared, lake), account, region
+        ),
+        "cloudtrail": {**audit_api.operations(audit.handlers), **audit.lake_operations(trail_lake, account, region)},
         "sagemaker": studio.operations,
     }
     check(services)
@@ -283,8 +300,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, queries, crawlers, engine, scribe, audit, uses, threads, presence, databases,
-        SweepThread(sweeper),
+        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,
+        databases, SweepThread(sweeper),
     )  # fmt: skip
 
 
@@ -331,8 +348,8 @@ def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
     return config.database_url or directory.audit_index_url, AUDIT_INDEX
 
 
-def _open(url: str, lane: int) -> Database:
-    database = Database(url, lane)
+def _open(url: str, lane: int, *, alone: bool = False) -> Database:
+    database = Database(url, lane, alone=alone)
     try:
         migrate(database)
     except (UnusableDatabase, ServiceUnavailable) as error:

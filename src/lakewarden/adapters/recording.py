@@ -28,6 +28,7 @@ from lakewarden.kernel.lake import GovernedTable
 
 _SESSION_LETTERS = string.ascii_letters + string.digits
 _READING = ("Get", "List", "Describe", "Head", "BatchGet", "Search", "Lookup")
+_REQUESTERS = {"athena": "AT", "cloudtrail": "CT"}
 _log = structlog.get_logger("lakewarden.audit")
 Effect = Callable[[Call], None]
 
@@ -92,7 +93,7 @@ class AuditRecorder:
 
     def _record_access(self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str]) -> None:
         suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
-        session = f"AWSLF-00-AT-{self._account}-{suffix}"
+        session = f"AWSLF-00-{_REQUESTERS.get(call.service, 'AT')}-{self._account}-{suffix}"
         record = data_access_record(
             call, self._account, new_uuid(), new_uuid(), session, query_id, governed, permissions
         )

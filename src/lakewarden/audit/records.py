@@ -18,7 +18,7 @@ OMITTED = "***OMITTED***"
 _VERSION = "1.11"
 _LONGEST_TEXT = 4096
 _LONGEST_NAME = 128
-_ATHENA = "athena.amazonaws.com"
+_REQUESTERS = {"athena": "ATHENA", "cloudtrail": "CLOUDTRAIL"}
 _CLOUDTRAIL = "cloudtrail.amazonaws.com"
 _STATEMENTS = ("queryString", "queryStatement")
 _IDENTITY_TYPES = {PrincipalType.USER: "IAMUser", PrincipalType.ACCOUNT: "Root"}
@@ -64,7 +64,7 @@ def call_record(call: Call, shown: Shown, account: str, event_id: str, error: Aw
     if error is not None:
         record |= {"errorCode": error.code, "errorMessage": error.message[:_LONGEST_TEXT]}
     parameters: Record = dict(shown.params)
-    if call.service == "athena":
+    if call.service in _REQUESTERS:
         # As AWS: the text of a statement is not for everybody who may read the trail.
         parameters |= {name: OMITTED for name in _STATEMENTS if name in parameters}
     responds = error is None and not shown.read_only and bool(shown.answer)
@@ -102,7 +102,8 @@ def data_access_record(
 ) -> Record:
     """GetDataAccess: for each governed table that a query reads or adds to, before a byte is read or written."""
     record = _envelope(call, account, event_id)
-    record["userIdentity"]["invokedBy"] = _ATHENA
+    via = event_source(call.service)
+    record["userIdentity"]["invokedBy"] = via
     table = governed.table
     restricted = "SELECT" in permissions and (
         len(governed.access.columns) < len(table.all_columns) or governed.access.rows != RowFilter(True)
@@ -110,8 +111,8 @@ def data_access_record(
     return record | {
         "eventSource": "lakeformation.amazonaws.com",
         "eventName": "GetDataAccess",
-        "sourceIPAddress": _ATHENA,
-        "userAgent": _ATHENA,
+        "sourceIPAddress": via,
+        "userAgent": via,
         "requestParameters": {
             "tableArn": f"arn:aws:glue:{call.region}:{account}:table/{table.database}/{table.name}",
             "permissions": list(permissions),
@@ -121,7 +122,7 @@ def data_access_record(
         },
         "responseElements": None,
         "additionalEventData": {
-            "requesterService": "ATHENA",
+            "requesterService": _REQUESTERS.get(call.service, "ATHENA"),
             "LakeFormationTrustedCallerInvocation": "true",
             "lakeFormationPrincipal": call.principal.grantee_arn,
             "lakeFormationRoleSessionName": session,
@@ -141,12 +142,13 @@ def outcome_record(call: Call, account: str, event_id: str, details: Mapping[str
     """How a query ended. CloudTrail has no such event; its form is that of other AWS service events."""
     record = _envelope(call, account, event_id)
     record["eventTime"] = moment(at)
-    record["userIdentity"]["invokedBy"] = _ATHENA
+    via = event_source(call.service)
+    record["userIdentity"]["invokedBy"] = via
     return record | {
-        "eventSource": _ATHENA,
+        "eventSource": via,
         "eventName": "QueryExecutionCompleted",
-        "sourceIPAddress": _ATHENA,
-        "userAgent": _ATHENA,
+        "sourceIPAddress": via,
+        "userAgent": via,
         "requestParameters": None,
         "responseElements": None,
         "serviceEventDetails": {
@@ -193,6 +195,17 @@ def service_record(
         "recipientAccountId": account,
         "eventCategory": "Management",
     }
+
+
+def is_service_record(record: Mapping[str, Any], name: str) -> bool:
+    """Whether a record is one of :func:`service_record`; nothing that a caller names or sends can look like one."""
+    identity = record.get("userIdentity")
+    return (
+        record.get("eventType") == "AwsServiceEvent"
+        and record.get("eventName") == name
+        and isinstance(identity, Mapping)
+        and identity.get("type") == "AWSService"
+    )
 
 
 def accessed(governed: GovernedTable, columns: Sequence[str]) -> Record:

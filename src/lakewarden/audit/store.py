@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lakewarden.audit.chain import START, Entry, Head, link
-from lakewarden.state import METADATA, Database
+from lakewarden.state import METADATA, Database, Statement, run_many
 
 _PAGE = 1000
 # On SQLite only a column of the very type INTEGER is the row's own number and needs no index of its own.
@@ -29,6 +29,8 @@ _base = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Column("seal", sa.String(64), nullable=False),
 )
+
+_HEAD = Statement(sa.select(_events.c.sequence, _events.c.hash).order_by(_events.c.sequence.desc()).limit(1))
 
 
 class AuditStore:
@@ -53,7 +55,7 @@ class AuditStore:
                 entry = link(head, record, self._key)
                 head = Head(entry.sequence, entry.hash)
                 values.append((entry.sequence, entry.record, entry.previous, entry.hash, entry.seal))
-            connection.exec_driver_sql(self._insert, values)
+            run_many(connection, self._insert, values)
         return head
 
     def head(self) -> Head:
@@ -113,9 +115,7 @@ def insert_of(table: sa.Table, database: Database) -> str:
 
 
 def _head(connection: sa.Connection) -> Head:
-    row = connection.execute(
-        sa.select(_events.c.sequence, _events.c.hash).order_by(_events.c.sequence.desc()).limit(1)
-    ).first()
+    row = _HEAD.first(connection, {})
     if row is None:
         row = connection.execute(sa.select(_base.c.sequence, _base.c.hash)).first()
     return START if row is None else Head(int(row[0]), str(row[1]))

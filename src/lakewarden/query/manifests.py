@@ -16,5 +16,5 @@ def answer(results: ResultStore, call: Call, execution: Execution, progress: Pro
     progress.columns, progress.complete = ROWS, True
     progress.manifest = f"{execution.output}-manifest.csv"
     lines = "".join(f"{uri}\n" for uri in uris).encode()
-    results.write(call, progress.manifest, iter((lines,)))
-    results.write(call, f"{execution.output}.metadata", iter((metadata(ROWS),)))
+    progress.drafts.append(results.draft(call, progress.manifest, iter((lines,))))
+    progress.drafts.append(results.draft(call, f"{execution.output}.metadata", iter((metadata(ROWS),))))

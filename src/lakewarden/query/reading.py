@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from lakewarden import sql
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable
-from lakewarden.query.errors import QueryCancelled
 from lakewarden.query.model import Execution
-from lakewarden.query.ports import AccessAudit, Lake, Scan
+from lakewarden.query.plans import Plans
+from lakewarden.query.ports import AccessAudit, ReadableLake, Scan
 from lakewarden.query.progress import Progress
 from lakewarden.sql import model, pruning, views
 from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
@@ -46,9 +46,10 @@ class _Names:
 class Reader:
     """Decides queries for their callers."""
 
-    def __init__(self, lake: Lake, audit: AccessAudit) -> None:
+    def __init__(self, lake: ReadableLake, audit: AccessAudit, plans: Plans) -> None:
         self._lake = lake
         self._audit = audit
+        self._plans = plans
 
     def read(
         self, query: model.Select, text: str, database: str, call: Call, known: Mapping[Key, GovernedTable] = NO_TABLES
@@ -65,6 +66,7 @@ class Reader:
     def _plan(
         self, query: model.Select, text: str, database: str, names: _Names, within: tuple[Key, ...]
     ) -> model.EnginePlan:
+        asked = query
         for _ in range(_DEEPEST_VIEW):
             found = {ref.key: self._relation(ref, query, names, within) for ref in query.tables}
             relations = {key: one for key, one in found.items() if one is not None}
@@ -73,6 +75,8 @@ class Reader:
             query = views.expanded(query, relations, text, database)
         else:
             raise views.InvalidView(query.tables[0])
+        if query is asked and not within:
+            return self._plans.plan(names.call.principal.grantee_arn, query, names.tables, text, database)
         return sql.plan(query, names.tables, text, database)
 
     def _relation(
@@ -160,8 +164,8 @@ class Reader:
                 progress.told_bytes += size
             else:
                 progress.restricted = True
-        if execution.cutoff_bytes and progress.scanned_bytes > execution.cutoff_bytes:
-            raise QueryCancelled("Query cancelled! : Bytes scanned limit was exceeded")
+        progress.cutoff_bytes = execution.cutoff_bytes
+        progress.check_cutoff()
         progress.fingerprint = _fingerprint(read.plan, found)
         return found
 
@@ -220,10 +224,14 @@ def _listed(name: str, governed: GovernedTable) -> Sequence[tuple[views.Value, .
     if name == "views":
         return [(*place, view_text(governed))] if is_view else []
     seen = set(governed.access.described)
+    keys = {key.name for key in table.partition_keys}
     return [
-        (*place, column.name, number, None, "YES", trino_type(column.type))
+        (
+            *place, column.name, number, None, "YES", trino_type(column.type), column.comment or None,
+            "partition key" if column.name in keys else None,
+        )
         for number, column in enumerate((one for one in table.all_columns if one.name in seen), 1)
-    ]
+    ]  # fmt: skip
 
 
 def view_text(governed: GovernedTable) -> str | None:

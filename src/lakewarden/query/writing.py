@@ -3,11 +3,13 @@
 Order: every right is required before a byte is read; the data stands before the catalog names it.
 """
 
+import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import BinaryIO
 
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AwsError
@@ -162,6 +164,7 @@ class Writer:
         inserted = Read(model.EnginePlan(statement_sql, read.plan.scans, read.plan.columns), read.views)
         with self._written(inserted, scans, output, progress, stop) as written:
             stop.commit()
+            self._reader.record_write(execution, call, governed)
             target = _Target(_folder(table.location), vended, False)
             uris = self._store(call, execution, target, output, written, progress)
             try:
@@ -207,6 +210,7 @@ class Writer:
         with self._engine.write(read.plan.sql, scans, output, stop.event) as written:
             progress.engine_ms = elapsed_ms(started)
             progress.rows = progress.update_count = written.rows
+            progress.check_cutoff(sum(_size(one.file) for one in written.files))
             yield written
 
     def _store(
@@ -240,6 +244,12 @@ class Writer:
     def _answer(self, call: Call, execution: Execution, progress: Progress, uris: Sequence[str]) -> None:
         """The manifest of what was written, and the metadata beside it."""
         answer(self._results, call, execution, progress, uris)
+
+
+def _size(file: BinaryIO) -> int:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def _folder(location: str) -> str:

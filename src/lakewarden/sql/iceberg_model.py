@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lakewarden.kernel.lake import Column
-from lakewarden.sql.model import Select, StatementKind, TableRef
+from lakewarden.sql.model import Select, Statement, StatementKind, TableRef
 
 READ, PUT_IN, TAKE_OUT = "SELECT", "INSERT", "DELETE"
 """Lake Formation's permissions that changing rows asks for."""
@@ -97,3 +97,5 @@ class Vacuum:
 
 
 IcebergStatement = CreateIcebergTable | ChangeTable | Optimize | Vacuum
+AnyStatement = Statement | IcebergStatement
+"""What :func:`lakewarden.sql.parse` answers."""

@@ -445,7 +445,8 @@ class PlannedScan:
 
     ``columns`` are the permitted columns that the query really reads, in table order; the engine must expose
     no others, and only the rows that ``rows`` admits. Where those are not all, ``predicate`` is the engine's SQL for
-    them over ``read``, the columns with the filter's own.
+    them over ``read``, the columns with the filter's own. ``barrier``: the rows must be admitted before the query sees any;
+    without it the filter may be a condition beside the query's own.
     """
 
     relation: str
@@ -454,6 +455,7 @@ class PlannedScan:
     rows: RowFilter
     predicate: str = ""
     read: tuple[Column, ...] = ()
+    barrier: bool = True
 
 
 @dataclass(frozen=True, slots=True)

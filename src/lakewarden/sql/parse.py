@@ -10,7 +10,7 @@ from sqlglot.tokens import Token, TokenType
 from lakewarden.sql import calls, ddl, gate, iceberg_statements, statements
 from lakewarden.sql.cursor import Cursor
 from lakewarden.sql.errors import SqlSyntaxError, Unsupported
-from lakewarden.sql.iceberg_model import IcebergStatement
+from lakewarden.sql.iceberg_model import AnyStatement
 from lakewarden.sql.limits import check_length, check_tokens, no_tokens
 from lakewarden.sql.model import Select, Statement
 from lakewarden.sql.names import catalog_tables
@@ -23,7 +23,7 @@ _HIVE = sqlglot.Dialect.get_or_raise("hive")
 _QUERIES = frozenset({"SELECT", "WITH", "(", "VALUES"})
 
 
-def parse(text: str, database: str, parameters: Sequence[str] = ()) -> Statement | IcebergStatement:
+def parse(text: str, database: str, parameters: Sequence[str] = ()) -> AnyStatement:
     """Parse ``text``; tables without a database get ``database``, question marks the ``parameters`` (literals).
 
     Raises :class:`SqlError`'s kinds.

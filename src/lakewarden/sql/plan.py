@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -9,6 +10,7 @@ from sqlglot.optimizer.qualify import qualify
 
 from lakewarden.kernel.lake import GovernedTable
 from lakewarden.sql import comparisons
+from lakewarden.sql.admission import completed
 from lakewarden.sql.errors import NoAccessibleColumns, SqlError, TableNotFound, Unsupported
 from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
@@ -47,6 +49,9 @@ def plan(query: Select, tables: Tables, text: str, database: str) -> EnginePlan:
     comparisons.check(tree, text)
     tree = translate(tree)
     scans = tuple(_scan(ref, relations[ref.key], tables[ref.key], read) for ref in query.tables)
+    admitted = completed(tree) if any(scan.predicate for scan in scans) else None
+    if admitted is not None:
+        tree, scans = admitted, tuple(replace(scan, barrier=False) for scan in scans)
     return EnginePlan(render(tree, frozenset(relations.values())), scans, names)
 
 

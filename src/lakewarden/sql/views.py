@@ -133,7 +133,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "views": ("table_catalog", "table_schema", "table_name", "view_definition"),
     "columns": (
         "table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "column_default",
-        "is_nullable", "data_type",
+        "is_nullable", "data_type", "comment", "extra_info",
     ),
 }  # fmt: skip
 Value = str | int | None

@@ -11,8 +11,9 @@ from lakewarden.kernel.errors import AccessDenied, AwsError
 from lakewarden.storage.bucket_calls import owners_acl, refuse_acl
 from lakewarden.storage.conditions import check_conditions, check_copy_conditions, check_write_conditions, range_of
 from lakewarden.storage.errors import InvalidArgument, InvalidPartNumber, InvalidRequest, NoSuchKey
+from lakewarden.storage.etags import kind_of
 from lakewarden.storage.model import Attributes, StoredObject, Sums
-from lakewarden.storage.ports import Blob
+from lakewarden.storage.ports import Blob, BlobWriter
 from lakewarden.storage.receive import receive
 from lakewarden.storage.rules import Rules
 from lakewarden.storage.service import Check, StorageService, when
@@ -203,7 +204,10 @@ class ObjectCalls:
             found = Sums(kept_sums(body.checksums)) if body is not None else Sums()
             return self._service.commit(params["Bucket"], params["Key"], blob, said, self.checked(call), found)
 
-        stored = await receive(body, lambda: self._service.writer(params["Bucket"], params["Key"]), keep)
+        def begin() -> BlobWriter:
+            return self._service.writer(params["Bucket"], params["Key"], md5=False)
+
+        stored = await receive(body, begin, keep, kind_of(body.length if body is not None else None))
         return {"ETag": quoted(stored.etag), **sums(stored.sums.values, stored.sums.type)}
 
     def copy(self, call: AuthorizedCall) -> Mapping[str, Any]:

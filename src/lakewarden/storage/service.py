@@ -124,18 +124,18 @@ class StorageService:
 
     # Objects
 
-    def writer(self, bucket: str, key: str) -> BlobWriter:
+    def writer(self, bucket: str, key: str, *, md5: bool = True) -> BlobWriter:
         """Begin an upload; raises NoSuchBucket or KeyTooLong before a byte is taken."""
         check_key(key)
         self.bucket(bucket)
-        return self._blobs.writer()
+        return self._blobs.writer(md5=md5)
 
     def commit(
         self, bucket: str, key: str, blob: Blob, attributes: Attributes, check: Check | None = None,
         sums: Sums | None = None,
     ) -> StoredObject:  # fmt: skip
         """Make a finished blob the object's bytes."""
-        stored = StoredObject(bucket, key, blob.size, blob.md5, self.now(), blob.name, attributes, sums or Sums())
+        stored = StoredObject(bucket, key, blob.size, blob.etag, self.now(), blob.name, attributes, sums or Sums())
         with self._writing(bucket, attributes.tags) as index:
             if check is not None:
                 check(index.get(bucket, key))
@@ -151,15 +151,22 @@ class StorageService:
         check: Check | None = None,
     ) -> StoredObject:
         """Store an object, all or nothing."""
+        return self.commit(bucket, key, self.blob(bucket, key, chunks), attributes, check)
+
+    def blob(self, bucket: str, key: str, chunks: Iterable[bytes]) -> Blob:
+        """Write the bytes of an object to be, durably; :meth:`commit` makes the object, :meth:`discard` forgets them."""
         writer = self.writer(bucket, key)
         try:
             for chunk in chunks:
                 writer.write(chunk)
-            blob = writer.finish()
+            return writer.finish()
         except BaseException:
             writer.discard()
             raise
-        return self.commit(bucket, key, blob, attributes, check)
+
+    def discard(self, blobs: Iterable[Blob]) -> None:
+        """Remove bytes that became no object."""
+        self._blobs.remove(blob.name for blob in blobs)
 
     def get(self, bucket: str, key: str) -> StoredObject:
         """The object's facts; raises NoSuchBucket or NoSuchKey."""

@@ -74,9 +74,9 @@ class Uploads:
         with self._store.read() as index:
             return _of(index.upload(identifier), bucket, key)
 
-    def writer(self) -> BlobWriter:
+    def writer(self, *, md5: bool = True) -> BlobWriter:
         """A part's bytes to be."""
-        return self._blobs.writer()
+        return self._blobs.writer(md5=md5)
 
     def add(self, upload: MultipartUpload, number: int, blob: Blob, sums: Mapping[str, str], owner: str = "") -> Part:
         """Make a finished blob a part. ``owner``, when given, makes the object that comes of it private to that ARN."""
@@ -86,7 +86,7 @@ class Uploads:
                 f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm}, "
                 f"actual checksum Type: {sent}"
             )
-        part = Part(number, blob.size, blob.md5, self._storage.now(), blob.name, sums)
+        part = Part(number, blob.size, blob.etag, self._storage.now(), blob.name, sums)
         with self._store.write(self._storage.now()) as index:
             present = _of(index.upload(upload.id), upload.bucket, upload.key)
             if owner and present.attributes.owner != owner:

@@ -12,6 +12,8 @@ FAILED = "Failed"
 JUPYTERLAB = "JupyterLab"
 PRIVATE = "Private"
 SHARED = "Shared"
+PUBLIC = "PublicInternetOnly"
+VPC = "VpcOnly"
 
 Settings = dict[str, Any]
 """A settings structure of the API, under the API's own member names."""
@@ -141,3 +143,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     space: str = ""
     session_seconds: int = 0
     landing: str = ""
+
+    @property
+    def begun(self) -> int:
+        """When a browser session began, in epoch seconds."""
+        return self.expires - self.session_seconds

@@ -120,6 +120,7 @@ def _system() -> list[str]:
             arguments += ["--symlink", str(path.readlink()), name]
         elif path.exists():
             arguments += ["--ro-bind", name, name]
+    arguments += _way_to(Path("/etc/ssl/x"))
     for name in _ETC:
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     return arguments
@@ -147,11 +148,14 @@ def _way_to(path: Path) -> list[str]:
 
 
 def _linked_packages() -> list[Path]:
-    """Where packages really lie that an installer only linked into this environment."""
-    linked = [
-        entry.resolve() for place in site.getsitepackages() for entry in Path(place).iterdir() if entry.is_symlink()
-    ]
-    return [one.parent if one.parent.name in {"site-packages", "dist-packages"} else one for one in linked]
+    """Where packages, and what came with them, really lie that an installer only linked into this environment."""
+    linked = [entry.resolve() for place in site.getsitepackages() for entry in _links(place)]
+    packages = [one.parent if one.parent.name in {"site-packages", "dist-packages"} else one for one in linked]
+    return [*packages, *(entry.resolve() for entry in _links(sys.prefix))]
+
+
+def _links(place: str) -> list[Path]:
+    return [entry for entry in Path(place).iterdir() if entry.is_symlink()]
 
 
 def _within(path: Path, places: Sequence[Path]) -> bool:

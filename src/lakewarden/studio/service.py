@@ -10,7 +10,7 @@ from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import ValidationError
 from lakewarden.studio import names
 from lakewarden.studio.errors import ResourceInUse, ResourceLimitExceeded, ResourceNotFound
-from lakewarden.studio.model import PRIVATE, SHARED, App, Domain, Resource, Space, UserProfile
+from lakewarden.studio.model import PRIVATE, PUBLIC, SHARED, VPC, App, Domain, Resource, Space, UserProfile
 from lakewarden.studio.ports import ExecutionRoles, Wearer
 from lakewarden.studio.store import Records, StudioStore
 
@@ -68,7 +68,7 @@ class StudioService:
             raise ValidationError("DefaultUserSettings must name an ExecutionRole.")
         self._check_roles(settings, params.get("DefaultSpaceSettings"))
         network = {key: params[key] for key in _NETWORK if key in params}
-        network.setdefault("AppNetworkAccessType", "PublicInternetOnly")
+        network.setdefault("AppNetworkAccessType", PUBLIC)
         _check_network(network)
         _check_identity(params.get("DomainSettings"))
         now = self._now()
@@ -252,9 +252,9 @@ def _insert(records: Records, made: R) -> R:
 
 
 def _check_network(network: Mapping[str, Any]) -> None:
-    if network["AppNetworkAccessType"] not in {"VpcOnly", "PublicInternetOnly"}:
+    if network["AppNetworkAccessType"] not in {VPC, PUBLIC}:
         raise ValidationError("AppNetworkAccessType must be VpcOnly or PublicInternetOnly.")
-    if network["AppNetworkAccessType"] == "VpcOnly" and not (network.get("VpcId") and network.get("SubnetIds")):
+    if network["AppNetworkAccessType"] == VPC and not (network.get("VpcId") and network.get("SubnetIds")):
         raise ValidationError("VpcId and SubnetIds are required for AppNetworkAccessType VpcOnly.")
 
 

@@ -77,6 +77,7 @@ class Sessions:
             session = Token(
                 domain=found.domain, profile=found.profile, profile_id=found.profile_id, signer=found.signer,
                 expires=now + found.session_seconds, space=found.space, landing=found.landing,
+                session_seconds=found.session_seconds,
             )  # fmt: skip
             records.put_token(cookie, _SESSION, session)
         return cookie, session

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
@@ -178,9 +179,14 @@ class StudioSite:
             return live
         if scope["method"] != "GET" or "text/html" not in first(scope["headers"], b"accept"):
             raise PageRefused(503, "JupyterLab is not running.")
+        app = await self._app(place)
+        if app is not None and app.status == FAILED and _moment(app.modified) >= session.begun:
+            # It ended under her hands: she is told why, and nothing starts over by itself.
+            raise PageRefused(503, f"JupyterLab has ended. {app.failure}", start=place.space)
         return await self._start(place, session)
 
     async def _start(self, place: Place, session: Token) -> Live:
+        await _off_loop(self._apps.recover)
         app = await self._app(place)
         if app is None or not app.lives:
             app_call = {"DomainId": place.domain, "SpaceName": place.space, "AppType": JUPYTERLAB, "AppName": _APP}
@@ -262,7 +268,8 @@ class StudioSite:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 4403, "reason": refused.text[:100]})
         else:
-            await _html(send, refused.status, pages.refused(refused.text))
+            home = _home_of(scope["raw_path"].decode("latin-1")) if refused.start else ""
+            await _html(send, refused.status, pages.refused(refused.status, refused.text, home, refused.start))
 
 
 def find(path: str) -> Place:
@@ -288,6 +295,16 @@ def find(path: str) -> Place:
     if not is_name(third) or not rest:
         raise PageRefused(404, "There is no such page.")
     return Place(domain, profile, third)
+
+
+def _home_of(path: str) -> str:
+    """A person's page, for a path below it that was admitted."""
+    place = find(path)
+    return f"{_ROOT}{place.domain}/{place.profile}/"
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _principal(signer: Signer) -> Principal:

@@ -39,11 +39,14 @@ class Trail:
         return (AnchorFile(self.root / "heads"), AnchorFile(self.root / "elsewhere"))
 
     def write(self, count: int) -> None:
+        self.write_record(*({**RECORD, "eventID": f"event {number}"} for number in range(count)))
+
+    def write_record(self, *records: dict[str, Any]) -> None:
         database = Database(f"sqlite:///{self.database}")
         database.create_schema()
-        log = AuditLog(AuditStore(database, SEAL), Anchors(self.places, self.root / "newest", KEY))
-        for number in range(count):
-            log.append({**RECORD, "eventID": f"event {number}"}).result()
+        log = AuditLog(AuditStore(database, SEAL), Anchors(self.places[0], self.places[1:], self.root / "newest", KEY))
+        for record in records:
+            log.append(record).result()
         log.close()
         database.close()
 
@@ -186,6 +189,14 @@ def invent_a_base(trail: Trail) -> None:
     trail.sql("INSERT INTO audit_base VALUES (1, 999, ?, ?)", "a" * 64, "b" * 64)
 
 
+def cut_behind_a_forged_removal(trail: Trail) -> None:
+    """A caller writes the words of a removal's record into its own parameters, then somebody cuts the beginning."""
+    entry = trail.row(4)
+    forged = {"eventName": "AuditRetention", "eventType": "AwsServiceEvent", "hash": entry[2]}
+    trail.write_record({**RECORD, "requestParameters": {"parameters": forged, "serviceEventDetails": forged}})
+    cut_with_a_false_base(trail)
+
+
 @pytest.mark.parametrize(
     ("tamper", "sequence", "reason"),
     [
@@ -206,6 +217,7 @@ def invent_a_base(trail: Trail) -> None:
         (rewrite, 5, "was not written by this server"),
         (rewrite_last, RECORDS, "was not written by this server"),
         (cut_with_a_false_base, 4, "without a record of it"),
+        (cut_behind_a_forged_removal, 4, "without a record of it"),
         (invent_a_base, 999, "was not set by this server"),
     ],
 )
@@ -253,13 +265,19 @@ def drop_the_newest(trail: Trail) -> None:
     (trail.root / "newest").unlink()
 
 
+def drop_the_last_head(trail: Trail) -> None:
+    path = trail.places[0].path
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+
+
 def edit_the_newest(trail: Trail) -> None:
     path = trail.root / "newest"
     path.write_text(path.read_text().replace(f'"sequence": {RECORDS}', '"sequence": 3'))
 
 
 @pytest.mark.parametrize(
-    "tamper", [edit_a_head, forge_a_head, drop_a_head, repeat_a_head, drop_the_newest, edit_the_newest]
+    "tamper",
+    [edit_a_head, forge_a_head, drop_a_head, drop_the_last_head, repeat_a_head, drop_the_newest, edit_the_newest],
 )
 def test_tampering_with_the_anchors_is_found(trail: Trail, tamper: Callable[[Trail], None]) -> None:
     tamper(trail)

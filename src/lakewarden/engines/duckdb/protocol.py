@@ -8,11 +8,17 @@ LENGTH = struct.Struct("!Q")
 
 
 class ScanRequest(msgspec.Struct, frozen=True):
-    """A relation to be: its engine SQL over the files that it may open."""
+    """A relation to be: its engine SQL over the files that it may open.
+
+    ``barrier``: its rows are materialised before the statement runs. A relation without one gets it
+    all the same where ``plain``, their columns as they lie in the files, are not of these ``types``.
+    """
 
     relation: str
     select: str
     barrier: bool
+    plain: str = ""
+    types: tuple[str, ...] = ()
 
 
 class SourceRequest(msgspec.Struct, frozen=True):
