@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -50,6 +51,7 @@ from lakewarden.identity.jwks import ProviderKeys
 from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
 from lakewarden.identity.messages import encoder
+from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
@@ -201,12 +203,13 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
     uses = LastUses(identities)
     providers = Providers(identities, account, now)
+    mfa = MfaDevices(identities, ring, account, now)
     iam = identity_api.Iam(
         identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
-        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses, mfa,
     )  # fmt: skip
     tokens = TokenService(
-        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys)), mfa
     )
 
     index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
@@ -301,7 +304,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     databases = (database, audit_database, index_database)
     return Server(
         app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,
-        databases, SweepThread(sweeper),
+        databases,
+        SweepThread(sweeper),
     )  # fmt: skip
 
 
@@ -328,12 +332,13 @@ def _blobs(config: Config, directory: DataDirectory, *, alone: bool) -> Blobs:
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
-    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
-    try:
-        return verify_log(directory, database, state, _blobs(config, directory, alone=False))
-    finally:
-        database.close()
-        state.close()
+    with ExitStack() as stack:
+        log, index, state = (
+            stack.enter_context(closing(Database(*place(directory, config))))
+            for place in (_audit_place, _index_place, _state_place)
+        )
+        blobs = _blobs(config, directory, alone=False)
+        return verify_log(directory, AuditDatabases(log, index), state, blobs)
 
 
 def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:

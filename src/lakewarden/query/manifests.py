@@ -12,9 +12,10 @@ ROWS = (ResultColumn("rows", "bigint", 19),)
 
 
 def answer(results: ResultStore, call: Call, execution: Execution, progress: Progress, uris: Sequence[str]) -> None:
-    """Store the manifest with the caller's own rights."""
+    """The manifest and its metadata become objects with the end of the execution, by the caller's own rights."""
     progress.columns, progress.complete = ROWS, True
     progress.manifest = f"{execution.output}-manifest.csv"
     lines = "".join(f"{uri}\n" for uri in uris).encode()
     progress.drafts.append(results.draft(call, progress.manifest, iter((lines,))))
-    progress.drafts.append(results.draft(call, f"{execution.output}.metadata", iter((metadata(ROWS),))))
+    facts = iter((metadata(ROWS),))
+    progress.drafts.append(results.draft(call, f"{execution.output}.metadata", facts))

@@ -97,5 +97,6 @@ class Vacuum:
 
 
 IcebergStatement = CreateIcebergTable | ChangeTable | Optimize | Vacuum
+
 AnyStatement = Statement | IcebergStatement
-"""What :func:`lakewarden.sql.parse` answers."""
+"""All that Athena takes."""
