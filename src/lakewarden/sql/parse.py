@@ -1,5 +1,6 @@
 """Statement text to a :data:`Statement`: one statement, of a kind that is known."""
 
+import itertools
 from collections.abc import Sequence
 
 import sqlglot
@@ -20,6 +21,10 @@ from lakewarden.sql.positions import at
 
 _TRINO = sqlglot.Dialect.get_or_raise("trino")
 _HIVE = sqlglot.Dialect.get_or_raise("hive")
+_AFTER_NO_COMMA = frozenset(
+    {TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.HAVING, TokenType.LIMIT,
+     TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.COMMA, TokenType.UNION}
+)  # fmt: skip
 _QUERIES = frozenset({"SELECT", "WITH", "(", "VALUES"})
 
 
@@ -122,6 +127,10 @@ def _check(tokens: list[Token], text: str) -> None:
     for token in tokens:
         if token.token_type is TokenType.SEMICOLON:
             raise SqlSyntaxError(*at(text, token.start), "Only one sql statement is allowed")
+    for token, following in itertools.pairwise(tokens):
+        # The parser takes a comma with nothing behind it.
+        if token.token_type is TokenType.COMMA and following.token_type in _AFTER_NO_COMMA:
+            raise SqlSyntaxError(*at(text, following.start), f"mismatched input '{following.text[:60]}'")
 
 
 def _first_word(text: str) -> tuple[str, int]:
@@ -160,6 +169,9 @@ def _query(tokens: list[Token], text: str, database: str) -> Select:
         raise _syntax_error(error, text) from error
     except RecursionError as error:
         raise SqlSyntaxError(1, 1, "the statement is nested too deeply") from error
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        # The parser's own stumbling over what is no SQL.
+        raise SqlSyntaxError(1, 1, "the statement cannot be read") from error
     tree = normalize(trees[0]) if len(trees) == 1 and trees[0] is not None else None
     if not isinstance(tree, exp.Query):
         raise Unsupported("This statement")
@@ -171,6 +183,8 @@ def _syntax_error(error: ParseError, text: str) -> SqlSyntaxError:
     found = error.errors[0] if error.errors else {}
     line, end = found.get("line") or 1, found.get("col") or 1
     word = str(found.get("highlight") or "<EOF>")
+    if at(text, len(text.rstrip().rstrip(";").rstrip())) == (line, end + 1) and word.isalnum():
+        # What the parser stumbles over is the end: it names the word before.
+        return SqlSyntaxError(*at(text, len(text.rstrip())), "mismatched input '<EOF>'")
     column = max(1, end - len(word) + 1)
-    del text
     return SqlSyntaxError(line, column, f"mismatched input '{word[:60]}'")
