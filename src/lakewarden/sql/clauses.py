@@ -168,7 +168,9 @@ def kind_of(of: exp.DataType) -> exp.DType:
 def _check_width(subquery: exp.Subquery, text: str) -> None:
     """A query that stands for a value has one column."""
     parent = subquery.parent
-    if isinstance(parent, exp.Tuple | exp.Values | exp.From | exp.Join | exp.Lateral | exp.SetOperation | exp.Subquery):
+    if parent is None or isinstance(
+        parent, exp.Tuple | exp.Values | exp.From | exp.Join | exp.Lateral | exp.SetOperation | exp.Subquery
+    ):
         return
     if isinstance(parent, exp.With | exp.CTE | exp.Exists | exp.Table | exp.Paren) or not isinstance(
         subquery.this, exp.Query

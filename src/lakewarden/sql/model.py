@@ -291,6 +291,13 @@ class RenamePartition:
     new: PartitionSpec
 
 
+@dataclass(frozen=True, slots=True)
+class RenameTable:
+    """ALTER TABLE ... RENAME TO, of an Iceberg table."""
+
+    new: TableRef
+
+
 Change = (
     AddColumns
     | ReplaceColumns
@@ -302,6 +309,7 @@ Change = (
     | AddPartitions
     | DropPartitions
     | RenamePartition
+    | RenameTable
 )
 
 
