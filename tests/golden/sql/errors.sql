@@ -44,3 +44,7 @@ SELECT a % 2, count(*) FROM (VALUES 1, 2, 3) t(a) GROUP BY a % 2 HAVING count(*)
 SELECT a, sum(count(*)) OVER () FROM (VALUES 1, 1, 2) t(a) GROUP BY a ORDER BY a; -- ["1", "3"] ["2", "3"]
 SELECT max(a) FILTER (WHERE a < 3), (SELECT max(b) FROM (VALUES 7) u(b)) FROM (VALUES 1, 2, 3) t(a); -- ["2", "7"]
 SELECT 1 UNION ALL SELECT 1.5 UNION ALL SELECT NULL; -- ["1.0"] ["1.5"] [null]
+(SELECT 1 a, 2 b); -- ["1", "2"]
+SELECT 1 WHERE (1, 2) IN (SELECT 1, 2); -- ["1"]
+SELECT 1 WHERE EXISTS (SELECT 1, 2); -- ["1"]
+SELECT 1 + (SELECT 1, 2); -- NOT_SUPPORTED: line 1:20: A subquery of 2 columns as a value is not supported
