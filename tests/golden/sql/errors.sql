@@ -28,7 +28,7 @@ SELECT -b FROM (VALUES 'x') t(b); -- TYPE_MISMATCH: line 1:9: Cannot negate varc
 SELECT a LIKE 'x' FROM (VALUES 1) t(a); -- TYPE_MISMATCH: line 1:8: Left side of LIKE expression must evaluate to a varchar (actual: integer)
 SELECT a.x FROM (VALUES 1) t(a); -- TYPE_MISMATCH: line 1:8: Expression a is not of type ROW
 SELECT b || a FROM (VALUES (1, 'x')) t(a, b); -- FUNCTION_NOT_FOUND: line 1:8: Unexpected parameters (varchar, integer) for function concat
-SELECT lower(DISTINCT b) FROM (VALUES 'x') t(b); -- FUNCTION_NOT_AGGREGATE: DISTINCT is not supported for non-aggregation functions
+SELECT lower(DISTINCT b) FROM (VALUES 'x') t(b); -- FUNCTION_NOT_AGGREGATE: line 1:8: DISTINCT is not supported for non-aggregation functions
 SELECT count(*) c FROM (VALUES 1) t(a) HAVING c > 1; -- COLUMN_NOT_FOUND: line 1:47: Column 'c' cannot be resolved or requester is not authorized to access requested resources
 WITH x AS (SELECT 1), x AS (SELECT 2) SELECT * FROM x; -- DUPLICATE_NAMED_QUERY: WITH query name 'x' specified more than once
 SELECT 1 FROM a.b.c.d; -- SYNTAX_ERROR: line 1:15: Too many dots in table name
