@@ -61,12 +61,17 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """How it went: DuckDB's output types, or an error's class and text. Arrow IPC bytes follow when it went well."""
+    """How it went: DuckDB's output types and the first batch as Arrow IPC bytes, or an error's class and text.
+
+    Where it is not the ``last`` message, the other batches follow, an empty message, and a reply that tells how it ended.
+    """
 
     types: tuple[str, ...] = ()
     error: str = ""
     message: str = ""
     rows: int = 0
+    batch: bytes = b""
+    last: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True):
