@@ -23,7 +23,6 @@ from lakewarden.permissions.store import PermissionStore
 from lakewarden.state import Database
 
 PRINCIPALS, DATABASES, TABLES, GRANTS = 10_000, 100, 1_000, 1_000_000
-ROUNDS = 20_000
 ACCOUNT = "123456789012"
 
 
@@ -124,19 +123,16 @@ def deciding(database: Database) -> Iterator[tuple[str, float, str]]:
     service.table_access(who(0), tables[0])
     yield "first decision of a cold server", (time.perf_counter() - started) * 1000, "ms"
     before = memory()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     for number in range(PRINCIPALS):
         service.facts(who(number))
     yield "snapshot load, every principal asked about", time.perf_counter() - started, "s"
+    yield "the same, processor time", time.process_time() - used, "s"
     yield "snapshot memory, every principal asked about", memory() - before, "MB"
-    times = []
-    for number in range(ROUNDS):
-        principal, table = who(number * 7919 % PRINCIPALS), tables[number % len(tables)]
-        started = time.perf_counter()
-        service.table_access(principal, table)
-        times.append((time.perf_counter() - started) * 1e6)
-    yield "resolve, version checked, median", statistics.median(times), "us"
-    yield "resolve, version checked, p99", sorted(times)[int(ROUNDS * 0.99)], "us"
+    first, again = (passes(service, tables) for _ in range(2))
+    yield "resolve, version checked, a principal's first in a database, median", statistics.median(first), "us"
+    yield "resolve, version checked, median", statistics.median(again), "us"
+    yield "resolve, version checked, p99", sorted(again)[int(PRINCIPALS * 0.99)], "us"
     grant = Grant(arn(1), TableResource("db0", "t0"), frozenset({"SELECT"}), frozenset())
     with store.write() as records:
         records.put_grant(grant)
@@ -146,6 +142,17 @@ def deciding(database: Database) -> Iterator[tuple[str, float, str]]:
     started = time.perf_counter()
     assert not service.table_access(who(1), tables[0]).columns, "a revoke is in force on the next call"
     yield "the decision after a revoke", (time.perf_counter() - started) * 1000, "ms"
+
+
+def passes(service: PermissionService, tables: list[Table]) -> list[float]:
+    """One decision a principal, in microseconds each."""
+    times = []
+    for number in range(PRINCIPALS):
+        principal, table = who(number * 7919 % PRINCIPALS), tables[number % len(tables)]
+        started = time.perf_counter()
+        service.table_access(principal, table)
+        times.append((time.perf_counter() - started) * 1e6)
+    return times
 
 
 def listing(database: Database) -> Iterator[tuple[str, float, str]]:

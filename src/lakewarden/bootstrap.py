@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,13 +14,17 @@ from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
+from lakewarden.adapters.iceberg import GovernedIceberg
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
+from lakewarden.adapters.trail_queries import GovernedTrail
 from lakewarden.adapters.vending import AuditedDisclosures, RegisteredRoleSessions
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.app import App, pages
 from lakewarden.audit import api as audit_api
+from lakewarden.audit.lake import LakeService
+from lakewarden.audit.lake_store import LakeStore
 from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
@@ -27,12 +32,14 @@ from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.api_crawlers import CrawlerHandlers
 from lakewarden.catalog.crawler_store import CrawlerStore
 from lakewarden.catalog.crawlers import CrawlerService
+from lakewarden.catalog.iceberg import IcebergCommits
 from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.config import OBJECTS_KEY_ID, OBJECTS_SECRET, Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
+from lakewarden.engines.iceberg import IcebergScribe
 from lakewarden.guard import Guard, Operations
 from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
@@ -44,6 +51,7 @@ from lakewarden.identity.jwks import ProviderKeys
 from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
 from lakewarden.identity.messages import encoder
+from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
@@ -60,8 +68,11 @@ from lakewarden.permissions.model import Settings
 from lakewarden.permissions.service import PermissionService
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.query import api as query_api
+from lakewarden.query.course import Course
+from lakewarden.query.fetching import Fetcher
+from lakewarden.query.live import LiveQueries
 from lakewarden.query.prepared import PreparedStatements
-from lakewarden.query.run import Runner
+from lakewarden.query.run import Iceberg, Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
@@ -100,8 +111,10 @@ class Server:
     apps: Apps
     health: Health
     queries: QueryService
+    trail_lake: LakeService
     crawlers: CrawlerService
     engine: DuckDbEngine
+    scribe: IcebergScribe
     audit: AuditHalf
     uses: LastUses
     threads: ThreadPoolExecutor
@@ -111,9 +124,11 @@ class Server:
 
     def close(self) -> None:
         """Stop in the order of dependence: queries, engine, handlers, audit, databases."""
+        self.trail_lake.close()
         self.queries.close()
         self.crawlers.close()
         self.engine.close()
+        self.scribe.close()
         self.threads.shutdown()
         self.sweeping.close()
         self.audit.close()
@@ -133,7 +148,9 @@ def initialise(directory: DataDirectory, account: str, region: str, database_url
     with lock.held(directory):
         write_private(directory.key_file, _new_keys())
         write_private(directory.metrics_token_file, secrets.token_urlsafe(32).encode())
-        _open(*_audit_place(directory, config)).close()
+        # All that a server opens: one that migrates nothing does not load Alembic, which it would keep (11 MB).
+        for place in (_audit_place, _index_place):
+            _open(*place(directory, config)).close()
         database = _open(*_state_place(directory, config))
         try:
             identity = IdentityService(IdentityStore(database), _key_ring(directory), config.account_id, now)
@@ -175,7 +192,7 @@ def _administrator(identity: IdentityService, permissions: PermissionService) ->
 def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings, *, alone: bool) -> Server:
     """Everything that ``lakewarden serve`` runs. ``alone``: no other server is at work in the directory."""
     account, region = config.account_id, config.region
-    database = _open(*_state_place(directory, config))
+    database = _open(*_state_place(directory, config), alone=alone)
     audit_database = _open(*_audit_place(directory, config))
     index_database = _open(*_index_place(directory, config))
     presence = database.join()
@@ -188,12 +205,13 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
     uses = LastUses(identities)
     providers = Providers(identities, account, now)
+    mfa = MfaDevices(identities, ring, account, now)
     iam = identity_api.Iam(
         identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
-        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses, mfa,
     )  # fmt: skip
     tokens = TokenService(
-        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys)), mfa
     )
 
     index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
@@ -201,7 +219,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     uploads = Uploads(storage, index, blobs)
     sweeper = Sweeper(index, blobs, now)
     sweeper.orphans()
-    executions = KeptExecutions(QueryStore(database, presence))
+    executions = KeptExecutions(QueryStore(database, presence), LakeStore(database, presence))
     audit = build_audit(
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
@@ -239,11 +257,24 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     query_store = QueryStore(database, presence)
     groups = WorkGroups(query_store, account, region, now)
     prepared = PreparedStatements(query_store, guard, account, region, now)
-    runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
-    queries = QueryService(
-        query_store, groups, runner, results, recorder, guard, scheduler, resolver.still_valid, account, region, now
-    )
+    scribe = IcebergScribe(directory.objects, directory.spill / f"{presence.server}-scribe")
+    commits = IcebergCommits(catalog_store, permissions, now)
+    iceberg = GovernedIceberg(catalog, commits, warehouse, storage, guard, account, region)
+    runner = Runner(
+        lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1,
+        Iceberg(iceberg, scribe, engine, now),
+    )  # fmt: skip
+    live = LiveQueries()
+    course = Course(query_store, live, runner.run, results, recorder, resolver.still_valid, now)
+    queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
     queries.recover()
+    trail_lake = LakeService(
+        LakeStore(database, presence), GovernedTrail(catalog, guard, audit.files, engine, recorder), recorder,
+        scheduler.submit, resolver.still_valid, region, now,
+    )  # fmt: skip
+    trail_lake.recover()
+    if database.shared:
+        queries.listen()
 
     people = Identities(directory_of_people, ring)
     studio = build_studio(
@@ -256,8 +287,10 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "s3": storage_api.operations(storage, uploads, guard, account),
         "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
-        "athena": query_api.operations(query_api.Handlers(queries, groups, prepared, lake), account, region),
-        "cloudtrail": audit_api.operations(audit.handlers),
+        "athena": query_api.operations(
+            query_api.Handlers(queries, Fetcher(live, results), groups, prepared, lake), account, region
+        ),
+        "cloudtrail": {**audit_api.operations(audit.handlers), **audit.lake_operations(trail_lake, account, region)},
         "sagemaker": studio.operations,
     }
     check(services)
@@ -272,7 +305,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, queries, crawlers, engine, audit, uses, threads, presence, databases,
+        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,
+        databases,
         SweepThread(sweeper),
     )  # fmt: skip
 
@@ -300,12 +334,13 @@ def _blobs(config: Config, directory: DataDirectory, *, alone: bool) -> Blobs:
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
-    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
-    try:
-        return verify_log(directory, database, state, _blobs(config, directory, alone=False))
-    finally:
-        database.close()
-        state.close()
+    with ExitStack() as stack:
+        log, index, state = (
+            stack.enter_context(closing(Database(*place(directory, config))))
+            for place in (_audit_place, _index_place, _state_place)
+        )
+        blobs = _blobs(config, directory, alone=False)
+        return verify_log(directory, AuditDatabases(log, index), state, blobs)
 
 
 def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
@@ -320,8 +355,8 @@ def _index_place(directory: DataDirectory, config: Config) -> tuple[str, int]:
     return config.database_url or directory.audit_index_url, AUDIT_INDEX
 
 
-def _open(url: str, lane: int) -> Database:
-    database = Database(url, lane)
+def _open(url: str, lane: int, *, alone: bool = False) -> Database:
+    database = Database(url, lane, alone=alone)
     try:
         migrate(database)
     except (UnusableDatabase, ServiceUnavailable) as error:

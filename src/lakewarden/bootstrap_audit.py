@@ -16,25 +16,32 @@ from lakewarden.adapters.audit_tables import AuditFiles
 from lakewarden.adapters.executions import KeptExecutions
 from lakewarden.adapters.recording import AuditRecorder
 from lakewarden.adapters.trail_buckets import AnchorBucket, PolicedBuckets, StoredAnchors
+from lakewarden.audit import lake_api
 from lakewarden.audit.anchors import AnchorFile, Anchors
 from lakewarden.audit.api import Handlers
+from lakewarden.audit.clock import ClockWatch
 from lakewarden.audit.courier import Courier
 from lakewarden.audit.delivery import Delivery
+from lakewarden.audit.derived import Derived
 from lakewarden.audit.digests import DigestKeys
 from lakewarden.audit.history import QueryHistory
 from lakewarden.audit.index import EventIndex
+from lakewarden.audit.lake import LakeService
+from lakewarden.audit.lake_api import LakeHandlers
+from lakewarden.audit.lake_store import LakeStore
 from lakewarden.audit.log import AuditLog
-from lakewarden.audit.ports import AnchorPlace, Executions, Sealer
+from lakewarden.audit.ports import AnchorSink, AnchorSource, Executions, Sealer, TimeAuthority
 from lakewarden.audit.retention import Retention
 from lakewarden.audit.service import EventHistory
 from lakewarden.audit.settings import AuditSettings, BadSettings, OpenLineage, load
+from lakewarden.audit.stamping import Stamping
 from lakewarden.audit.store import AuditStore
 from lakewarden.audit.tables import AuditTables
 from lakewarden.audit.trail_store import TrailStore
 from lakewarden.audit.trails import TrailService
 from lakewarden.audit.verify import Keys, Report, verify
 from lakewarden.config import Config, ConfigError, DataDirectory
-from lakewarden.guard import Guard
+from lakewarden.guard import Guard, Operations
 from lakewarden.kernel.clock import Clock
 from lakewarden.query.store import QueryStore
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database
@@ -53,6 +60,11 @@ class AuditHalf:
     handlers: Handlers
     files: AuditFiles
     couriers: tuple[Courier, ...]
+    retention_days: int | None
+
+    def lake_operations(self, service: LakeService, account: str, region: str) -> Operations:
+        """CloudTrail Lake's operations."""
+        return lake_api.operations(LakeHandlers(service, account, region, self.retention_days))
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -89,8 +101,11 @@ def build_audit(
     account, region = config.account_id, config.region
     store = AuditStore(databases.log, seal_key(directory))
     bucket = settings.anchor_bucket
-    places = anchor_places(directory, settings, AnchorBucket(storage, bucket) if bucket else None)
-    log = AuditLog(store, Anchors(places, directory.audit_latest, signing_key(directory)))
+    places: tuple[AnchorSink, ...] = anchor_files(directory, settings)
+    places += (AnchorBucket(storage, bucket),) if bucket else ()
+    signing = signing_key(directory)
+    anchors = Anchors(AnchorFile(directory.audit_heads), places, directory.audit_latest, signing)
+    log = AuditLog(store, anchors)
     trail_store = TrailStore(databases.log)
     buckets = PolicedBuckets(storage, guard, account, region, clock)
     keys = DigestKeys(trail_store, sealer, settings.key_days)
@@ -109,16 +124,24 @@ def build_audit(
     index = EventIndex(store, databases.index)
     history = EventHistory(store, index)
     retention = Retention(settings.retention_days, log, store, index, trail_store, clock)
-    tables = AuditTables(directory.audit_tables, store, executions)
+    tables = AuditTables(directory.audit_tables, store, executions, seal_key(directory))
     couriers = [
         courier,
         Courier("audit-tables", tables.refresh_in_background),
         Courier("audit-retention", retention.job(account, region)),
+        Courier("audit-clock", ClockWatch(log, store, account, region, clock).look),
     ]
+    authority = time_authority(directory, settings)
+    if authority is not None and settings.timestamps is not None:
+        minutes = settings.timestamps.minutes
+        stamping = Stamping(authority, anchors, directory.audit_latest, signing.public_key(), minutes)
+        couriers.append(Courier("audit-timestamps", stamping.run))
     if settings.openlineage is not None:
         emitter = _emitter(directory, settings.openlineage, store, executions, f"arn:aws:glue:{region}:{account}")
         couriers.append(Courier("audit-lineage", emitter))
-    return AuditHalf(log, recorder, Handlers(history, trails, keys), AuditFiles(tables), tuple(couriers))
+    return AuditHalf(
+        log, recorder, Handlers(history, trails, keys), AuditFiles(tables), tuple(couriers), settings.retention_days
+    )
 
 
 def _emitter(
@@ -140,7 +163,9 @@ def query_history(directory: DataDirectory) -> Iterator[QueryHistory]:
     with ExitStack() as stack:
         log, index, state = (stack.enter_context(closing(one)) for one in _databases(directory))
         store = AuditStore(log, seal_key(directory))
-        yield QueryHistory(store, EventIndex(store, index), KeptExecutions(QueryStore(state, Alone())))
+        yield QueryHistory(
+            store, EventIndex(store, index), KeptExecutions(QueryStore(state, Alone()), LakeStore(state, Alone()))
+        )
 
 
 def _databases(directory: DataDirectory) -> tuple[Database, Database, Database]:
@@ -171,14 +196,17 @@ def rotate_digest_key(directory: DataDirectory) -> None:
         TrailStore(database).retire_keys(int(datetime.now(UTC).timestamp()))
 
 
-def verify_log(directory: DataDirectory, database: Database, state: Database, blobs: Blobs) -> Report:
+def verify_log(directory: DataDirectory, databases: AuditDatabases, state: Database, blobs: Blobs) -> Report:
     """``lakewarden audit verify``; the server may be running or not."""
-    keys = Keys(seal_key(directory), signing_key(directory).public_key())
     settings = audit_settings(directory)
+    authority = time_authority(directory, settings)
+    keys = Keys(seal_key(directory), signing_key(directory).public_key(), authority)
     bucket = settings.anchor_bucket
-    stored = StoredAnchors(StorageStore(state), blobs, bucket) if bucket else None
-    places = anchor_places(directory, settings, stored)
-    return verify(AuditStore(database, keys.seal), places, directory.audit_latest, keys)
+    places: tuple[AnchorSource, ...] = (AnchorFile(directory.audit_heads), *anchor_files(directory, settings))
+    places += (StoredAnchors(StorageStore(state), blobs, bucket),) if bucket else ()
+    store = AuditStore(databases.log, keys.seal)
+    derived = Derived(EventIndex(store, databases.index), directory.audit_tables)
+    return verify(store, places, directory.audit_latest, keys, derived)
 
 
 def audit_settings(directory: DataDirectory) -> AuditSettings:
@@ -189,12 +217,24 @@ def audit_settings(directory: DataDirectory) -> AuditSettings:
         raise ConfigError(str(error)) from error
 
 
-def anchor_places(
-    directory: DataDirectory, settings: AuditSettings, bucket: AnchorPlace | None
-) -> tuple[AnchorPlace, ...]:
-    """Where signed heads go: the data directory's own file first."""
-    others = tuple(AnchorFile(directory.root / path) for path in settings.anchor_files)
-    return (AnchorFile(directory.audit_heads), *others, *((bucket,) if bucket is not None else ()))
+def anchor_files(directory: DataDirectory, settings: AuditSettings) -> tuple[AnchorFile, ...]:
+    """The further files for signed heads."""
+    return tuple(AnchorFile(directory.root / path) for path in settings.anchor_files)
+
+
+def time_authority(directory: DataDirectory, settings: AuditSettings) -> TimeAuthority | None:
+    """Who stamps signed heads; raises :class:`ConfigError`."""
+    wanted = settings.timestamps
+    if wanted is None:
+        return None
+    try:
+        from lakewarden.audit.timestamps import authority_of
+    except ImportError as error:
+        raise ConfigError("timestamps needs: pip install lakewarden[timestamps]") from error
+    try:
+        return authority_of(wanted.url, directory.root / wanted.certificates)
+    except BadSettings as error:
+        raise ConfigError(f"{directory.audit_settings}: {error}") from error
 
 
 def signing_key(directory: DataDirectory) -> Ed25519PrivateKey:

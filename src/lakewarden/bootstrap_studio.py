@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lakewarden.adapters.notebooks import NotebookRoles, StudioCalls, StudioTrail
 from lakewarden.audit.log import AuditLog
-from lakewarden.config import DEFAULT_PORT, Config, DataDirectory
+from lakewarden.config import DEFAULT_PORT, Config, ConfigError, DataDirectory
 from lakewarden.dispatch import Dispatcher, Recorder
 from lakewarden.guard import Guard, Operations
 from lakewarden.identity.directory import Directory
@@ -14,12 +14,16 @@ from lakewarden.state import Database
 from lakewarden.state.presence import Presence
 from lakewarden.studio import api
 from lakewarden.studio.apps import Apps
+from lakewarden.studio.index import index_of
 from lakewarden.studio.local import LocalSpawner
 from lakewarden.studio.names import Arns
+from lakewarden.studio.packages import Source
 from lakewarden.studio.ports import Limits
+from lakewarden.studio.register import Register
 from lakewarden.studio.rules import Rules
 from lakewarden.studio.service import StudioService
 from lakewarden.studio.sessions import Sessions
+from lakewarden.studio.shelves import Shelves
 from lakewarden.studio.store import StudioStore
 from lakewarden.studio.web import Site, StudioSite
 
@@ -89,8 +93,20 @@ def build_studio(
     )
     if alone:
         spawner.sweep()
-    apps = Apps(store, service, roles, spawner, trail, presence, directory.studio / "homes", region, clock)
+    homes, shelves = directory.studio / "homes", Shelves(_packages(config), service, trail)
+    register = Register(store, service, presence, clock)
+    apps = Apps(register, service, roles, spawner, trail, homes, region, clock, shelves)
     apps.recover()
     site, arns = Site(config.studio_url), Arns(account, region)
     operations = api.operations(api.Handlers(service, apps, sessions, arns, site), Rules(service, arns))
     return StudioHalf(apps, operations, site, service, sessions, trail, region, clock)
+
+
+def _packages(config: Config) -> Source | None:
+    """The operator's package index; None without one."""
+    if not config.package_index:
+        return None
+    try:
+        return Source(index_of(config.package_index, config.package_hosts))
+    except ValueError as error:
+        raise ConfigError(f"package_index, package_hosts: {error}") from error

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -30,6 +31,9 @@ class Config:
     ``objects_url`` is empty for the local directory, or ``s3+https://host[:port]/bucket[/prefix]`` (``s3+http`` only
     for a store on this machine or a private network); its keys come from the environment: ``OBJECTS_KEY_ID`` and
     ``OBJECTS_SECRET``. ``objects_cache_bytes`` bounds the files that queries on remote objects keep here.
+    ``package_index`` is the address of a simple repository (``https://[user:password@]index.example.org/simple/``) that
+    notebooks may read in domains whose AppNetworkAccessType is PublicInternetOnly; empty for none. ``package_hosts`` are
+    further origins (``https://files.example.org``) where the index's files lie (docs/studio.md).
     """
 
     account_id: str
@@ -38,6 +42,8 @@ class Config:
     studio_url: str = ""
     objects_url: str = ""
     objects_cache_bytes: int = 10 * 1024**3
+    package_index: str = ""
+    package_hosts: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):

@@ -2,12 +2,13 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import sqlalchemy as sa
 
 from lakewarden.kernel.errors import ServiceUnavailable
-from lakewarden.state import METADATA, Database, Snapshot
+from lakewarden.state import METADATA, Database, Snapshot, Statement
 
 VERSIONS = METADATA.tables["state_versions"]
 
@@ -141,3 +142,51 @@ def test_servers_know_of_each_other(database: Database, url: str) -> None:
         other.leave()
     assert mine.alive() == {mine.server}
     mine.leave()
+
+
+def test_a_write_within_a_write_is_a_part_of_it(database: Database, url: str) -> None:
+    other = Database(url)
+    with database.write("grants"):
+        with database.write("users"):
+            pass
+        assert (other.version("grants"), other.version("users")) == (0, 0)
+    assert (database.version("grants"), database.version("users")) == (1, 1)
+    other.close()
+
+
+def test_a_part_that_failed_takes_the_whole_with_it(database: Database) -> None:
+    with (
+        pytest.raises(RuntimeError, match="a part"),
+        database.write("grants"),
+        suppress(KeyError),
+        database.write("users"),
+    ):
+        raise KeyError
+    assert (database.version("grants"), database.version("users")) == (0, 0)
+    with database.write("grants"):
+        pass
+    assert database.version("grants") == 1
+
+
+def test_a_statement_sees_its_own_transaction_and_nothing_of_others(database: Database, url: str) -> None:
+    find = Statement(sa.select(VERSIONS.c.value).where(VERSIONS.c.scope == sa.bindparam("named")))
+    add = Statement(sa.insert(VERSIONS))
+    other = Database(url)
+    with database.write() as writing, other.read() as reading:
+        add.run(writing, {"scope": "x'; --", "value": 2**40})
+        assert find.first(writing, {"named": "x'; --"})[0] == 2**40
+        assert find.first(reading, {"named": "x'; --"}) is None
+    with database.read() as reading:
+        assert find.first(reading, {"named": "x'; --"})[0] == 2**40
+    other.close()
+
+
+def test_a_statement_fails_as_sqlalchemy_would_and_says_nothing_of_its_values(database: Database) -> None:
+    add = Statement(sa.insert(VERSIONS))
+    row = {"scope": "secret scope", "value": 1}
+    with database.write() as writing:
+        add.run(writing, row)
+    with pytest.raises(sa.exc.IntegrityError) as told, database.write() as writing:
+        add.run(writing, row)
+    assert "secret scope" not in str(told.value) or database.shared  # PostgreSQL's own text names the key
+    assert database.version("secret scope") == 1

@@ -10,17 +10,22 @@ from lakewarden.catalog.details import position_of
 from lakewarden.catalog.model import PartitionRecord
 from lakewarden.catalog.partition_filter import partition_condition
 from lakewarden.catalog.store import CatalogStore
-from lakewarden.kernel.lake import ALL_ROWS, Column, RowFilter
+from lakewarden.kernel.lake import ALL_ROWS, Column, RowFilter, Table
 from lakewarden.permissions.model import (
     CellsFilter,
+    ColumnsResource,
+    DatabaseResource,
     FilterResource,
     Grant,
     PolicyResource,
     Resource,
+    TableResource,
     TagExpression,
     TagExpressionResource,
     TagResource,
 )
+from lakewarden.permissions.resolve import database_access, table_access
+from lakewarden.permissions.snapshot import FactBook
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.permissions.tags import Assignment
 from lakewarden.state import Database
@@ -151,3 +156,32 @@ def test_crawlers_and_what_is_attached(database: Database) -> None:
     assert policy.hash == digest
     attached.delete_policy(digest)
     assert attached.policy() is None
+
+
+def test_revocation_is_immediate_for_the_hundredth_principal_too(database: Database) -> None:
+    """Those that ask first are loaded one by one, the rest all at once; both decide alike, and neither is ever old."""
+    store = PermissionStore(database)
+    book = FactBook(store, "123456789012")
+    table = Table("db", "t", (Column("a", "string"), Column("b", "string")), location="s3://lake/t")
+    on_columns = ColumnsResource("db", "t", include=("a",))
+    people = [f"arn:aws:iam::123456789012:role/r{number}" for number in range(100)]
+
+    def readable() -> list[tuple[str, ...]]:
+        return [table_access(book.facts(one, "db"), table).columns for one in people]
+
+    with store.write() as records:
+        for number, one in enumerate(people):
+            resource = on_columns if number % 2 else TableResource("db", "t")
+            records.put_grant(Grant(one, resource, frozenset({"SELECT"}), frozenset()))
+            records.put_grant(Grant(one, DatabaseResource(f"d{number}"), frozenset({"DESCRIBE"}), frozenset()))
+    assert readable() == [("a",) if number % 2 else ("a", "b") for number in range(100)]
+    assert all(database_access(book.facts(one), f"d{number}").visible for number, one in enumerate(people))
+    assert not database_access(book.facts(people[99]), "d98").visible
+    with store.write() as records:
+        records.put_grant(Grant(people[99], on_columns, frozenset(), frozenset()))
+        records.put_grant(Grant(people[0], TableResource("db", "t"), frozenset(), frozenset()))
+    assert readable()[99] == readable()[0] == ()
+    assert readable()[98] == ("a", "b")
+    with store.write() as records:
+        records.drop_grants("db", "t")
+    assert readable() == [()] * 100

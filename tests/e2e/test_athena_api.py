@@ -93,7 +93,8 @@ def test_what_a_workgroup_cannot_do_is_refused_by_name(lake: Lake, name: str, co
 def test_bytes_scanned_are_cut_off(lake: Lake, name: str) -> None:
     athena = lake.client("admin", "athena")
     athena.create_work_group(Name=name, Configuration={"EnforceWorkGroupConfiguration": False})
-    table = lake.query("admin", f"CREATE TABLE {name} WITH (format = 'JSON', write_compression = 'NONE') AS "
+    place = f"external_location = 's3://{lake.results}/cut/{name}/'"
+    table = lake.query("admin", f"CREATE TABLE {name} WITH (format = 'JSON', write_compression = 'NONE', {place}) AS "
                        "SELECT a.n, b.n m, 'padding padding padding padding' p FROM UNNEST(sequence(1, 1000)) a(n) "
                        "CROSS JOIN UNNEST(sequence(1, 200)) b(n)")  # fmt: skip
     assert table.state == "SUCCEEDED", table.reason
@@ -101,6 +102,20 @@ def test_bytes_scanned_are_cut_off(lake: Lake, name: str) -> None:
     ran = finished(athena, start(lake, "admin", f"SELECT max(n) AS m FROM {name}", WorkGroup=name))
     assert ran["Status"]["State"] == "CANCELLED"
     assert "Bytes scanned limit was exceeded" in ran["Status"]["StateChangeReason"]
+    # Who may see a part of it is never told, by a limit either, how large the rest is.
+    role = f"arn:aws:iam::{lake.server.administrator['AccountId']}:role/SageMakerStudioExecutionRole_{LIMITED}"
+    columns = {"DatabaseName": lake.dataset.database, "Name": name, "ColumnNames": ["n"]}
+    lake.client("admin", "lakeformation").grant_permissions(
+        Principal={"DataLakePrincipalIdentifier": role},
+        Resource={"TableWithColumns": columns},
+        Permissions=["SELECT"],
+    )
+    theirs = lake.client(LIMITED, "athena")
+    ran = finished(theirs, start(lake, LIMITED, f"SELECT max(n) AS m FROM {name}", WorkGroup=name))
+    assert ran["Status"]["State"] == "SUCCEEDED", ran["Status"]
+    assert ran["Statistics"]["DataScannedInBytes"] < 1000
+    ran = finished(theirs, start(lake, LIMITED, f"SELECT n, '{'x' * 60}' AS p FROM {name}", WorkGroup=name))
+    assert ran["Status"]["State"] == "CANCELLED", ran["Status"]
     lake.query("admin", f"DROP TABLE {name}")
 
 

@@ -209,7 +209,7 @@ def _self_signed(place: Path) -> tuple[Path, Path]:
 
 def test_tls(tmp_path: Path) -> None:
     key, certificate = _self_signed(tmp_path)
-    initialised(tmp_path / "data")
+    keys = initialised(tmp_path / "data")
     arguments = ["serve", "--data", str(tmp_path / "data"), "--port", "0", "--tls-cert", str(certificate)]
     assert "go together" in run(*arguments).stderr
     command = [sys.executable, "-m", "lakewarden", *arguments, "--tls-key", str(key)]
@@ -220,6 +220,16 @@ def test_tls(tmp_path: Path) -> None:
         context = ssl.create_default_context(cafile=str(certificate))
         with urllib.request.urlopen(f"{url}/_health", context=context, timeout=30) as answer:
             assert answer.status == 200
+        s3 = boto3.client(
+            "s3", endpoint_url=url, verify=str(certificate), region_name=keys["Region"],
+            aws_access_key_id=keys["AccessKeyId"], aws_secret_access_key=keys["SecretAccessKey"],
+        )  # fmt: skip
+        s3.create_bucket(Bucket="tls")
+        # Over TLS boto3 sends its bodies in chunks with a trailer.
+        for size in (10, 700_000, 5_000_001):
+            body = os.urandom(size)
+            s3.put_object(Bucket="tls", Key="k", Body=body)
+            assert s3.get_object(Bucket="tls", Key="k")["Body"].read() == body
         process.terminate()
 
 

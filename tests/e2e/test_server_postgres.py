@@ -77,6 +77,7 @@ def test_two_servers_are_one_lake(pair: Pair, postgres_url: str, tmp_path: Path)
     _revoked_everywhere(pair, credentials[LIMITED])
     _nothing_lost_among_writers(pair)
     _nobody_poisons_the_trail(pair)
+    _watched_and_stopped_from_the_other(pair, credentials[FULL])
     _the_dead_ones_queries_have_failed(pair, credentials[FULL])
     _a_further_init_is_refused(postgres_url, tmp_path)
 
@@ -159,15 +160,39 @@ def _nobody_poisons_the_trail(pair: Pair) -> None:
         assert sum(record["eventName"] == "GetObject" for record in recorded) >= 3
 
 
+def _watched_and_stopped_from_the_other(pair: Pair, keys: Any) -> None:
+    """A query runs on one server: the other one waits for its end, and stops it."""
+    here, there = (client(server.endpoint, keys, "athena") for server in (pair.first, pair.second))
+
+    def started(sql: str) -> str:
+        place = {"OutputLocation": f"s3://{pair.people.results}/x/"}
+        return str(here.start_query_execution(QueryString=sql, ResultConfiguration=place)["QueryExecutionId"])
+
+    def status(identifier: str) -> Any:
+        return there.get_query_execution(QueryExecutionId=identifier)["QueryExecution"]["Status"]
+
+    short, long = started("SELECT 1"), started(_LONG)
+    assert status(short)["State"] == "SUCCEEDED"
+    there.stop_query_execution(QueryExecutionId=long)
+    assert status(long)["State"] == "CANCELLED"
+    assert here.get_query_execution(QueryExecutionId=long)["QueryExecution"]["Status"]["State"] == "CANCELLED"
+    there.stop_query_execution(QueryExecutionId=short)
+    assert status(short)["State"] == "SUCCEEDED"
+
+
+_LONG = (
+    "SELECT count(*) FROM UNNEST(sequence(1, 5000)) t(a), UNNEST(sequence(1, 5000)) u(b), "
+    "UNNEST(sequence(1, 100)) v(c) WHERE a * b > c"
+)
+
+
 def _the_dead_ones_queries_have_failed(pair: Pair, keys: Any) -> None:
     """A server that starts takes up or fails the queries of one that was killed, and leaves a living one's alone."""
 
     def started(server: RunningServer) -> str:
         answer = client(server.endpoint, keys, "athena").start_query_execution(
-            QueryString="SELECT count(*) FROM UNNEST(sequence(1, 5000)) t(a), UNNEST(sequence(1, 5000)) u(b), "
-                        "UNNEST(sequence(1, 100)) v(c) WHERE a * b > c",
-            ResultConfiguration={"OutputLocation": f"s3://{pair.people.results}/x/"},
-        )  # fmt: skip
+            QueryString=_LONG, ResultConfiguration={"OutputLocation": f"s3://{pair.people.results}/x/"}
+        )
         return str(answer["QueryExecutionId"])
 
     def state(identifier: str, server: RunningServer) -> str:

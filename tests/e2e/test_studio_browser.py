@@ -48,6 +48,9 @@ def test_the_sample_notebook_shows_exactly_the_granted_columns(lab: Lab, page: P
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     told = page.locator(".jp-OutputArea-output", has_text="columns:").last
     expect(told).to_be_visible(timeout=90_000)
+    picture = page.locator(".jp-OutputArea-output img[src^='data:image/png']")
+    expect(picture).to_be_visible(timeout=90_000)
+    assert picture.evaluate("image => image.naturalWidth") > 300
     page.screenshot(path=str(tmp_path / f"{who}.png"))
     wanted = [name for name, _ in dataset.columns] if who == FULL else list(dataset.permitted)
     assert told.inner_text().strip() == f"columns: {', '.join(wanted)}"

@@ -218,8 +218,8 @@ def test_stopping_ends_the_process_and_its_sockets(lab: Lab) -> None:
 
 
 def test_a_crash_is_told_and_can_be_started_over(lab: Lab) -> None:
-    browser = lab.opened(LIMITED)
-    kernel = Kernel.start(browser, lab.base(LIMITED))
+    browsers = {who: lab.opened(who) for who in (FULL, LIMITED)}
+    kernel = Kernel.start(browsers[LIMITED], lab.base(LIMITED))
     kernel.socket.close()
     for one in notebooks(lab.lake.server.pid)[:1]:
         os.kill(one.pid, signal.SIGKILL)
@@ -228,6 +228,15 @@ def test_a_crash_is_told_and_can_be_started_over(lab: Lab) -> None:
     )
     described = lab.await_app(space(failed), "Failed")
     assert "JupyterLab ended with status" in described["FailureReason"]
+    # Whoever was at work is told, on a page that starts nothing by itself.
+    for _ in range(2):
+        status, body = browsers[failed].get(f"{lab.base(failed)}lab")
+        assert (status, b"JupyterLab ended with status" in body, b"Start JupyterLab again" in body) == (503, True, True)
+    home = f"/_studio/{lab.domain}/{failed}/"
+    assert b"JupyterLab ended with status" in browsers[failed].get(home)[1]
+    assert browsers[failed].send("POST", f"{home}-/start", f"space={space(failed)}".encode())[0] == 303
+    assert browsers[failed].get(f"{lab.base(failed)}api/status")[0] == 200
+    # A new sign-in finds it running, and would have started it.
     assert lab.opened(failed).get(f"{lab.base(failed)}api/status")[0] == 200
 
 
@@ -321,12 +330,6 @@ def test_apps_that_are_not_here_are_refused_by_name(lab: Lab) -> None:
     sagemaker = lab.sagemaker("admin")
     with pytest.raises(ClientError, match="JupyterLab apps, not CodeEditor"):
         sagemaker.create_app(DomainId=lab.domain, SpaceName=space(FULL), AppType="CodeEditor", AppName="default")
-    sagemaker.create_space(
-        DomainId=lab.domain, SpaceName="together", OwnershipSettings={"OwnerUserProfileName": FULL},
-        SpaceSharingSettings={"SharingType": "Shared"},
-    )  # fmt: skip
-    with pytest.raises(ClientError, match="could not name one person"):
-        sagemaker.create_app(DomainId=lab.domain, SpaceName="together", AppType="JupyterLab", AppName="default")
     with pytest.raises(ClientError, match="NotImplemented"):
         sagemaker.list_models()
 

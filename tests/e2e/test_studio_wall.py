@@ -1,6 +1,8 @@
 """Notebooks as their users have them: credentials that come by themselves, a wall, and an attacker behind it."""
 
 import json
+import secrets
+import socket
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +56,39 @@ def test_stock_clients_need_no_configuration(lab: Lab, kernels: dict[str, Kernel
         arn = f"arn:aws:sts::{account}:assumed-role/SageMakerStudioExecutionRole_{who}/{who}"
         assert kernel.run("import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])") == arn
         assert arn in kernel.run("!aws sts get-caller-identity --query Arn --output text")
+
+
+def test_clients_of_every_kind_see_the_granted_columns(lab: Lab, kernels: dict[str, Kernel]) -> None:
+    """boto3 alone, PyAthena, SQLAlchemy, and the AWS CLI, none of them told anything."""
+    lake = lab.lake
+    code = f"""
+        import json, subprocess, time
+        import boto3, pyathena, sqlalchemy
+        database, staging = {lake.dataset.database!r}, "s3://{lake.results}/studio/"
+        sql = f'SELECT * FROM "{{database}}"."{lake.dataset.table}" LIMIT 3'
+        seen = {{}}
+        athena = boto3.client("athena")
+        query = athena.start_query_execution(QueryString=sql, ResultConfiguration={{"OutputLocation": staging}})
+        while athena.get_query_execution(**{{"QueryExecutionId": query["QueryExecutionId"]}})[
+            "QueryExecution"]["Status"]["State"] not in ("SUCCEEDED", "FAILED"):
+            time.sleep(0.1)
+        rows = athena.get_query_results(QueryExecutionId=query["QueryExecutionId"])["ResultSet"]["Rows"]
+        seen["boto3"] = [cell["VarCharValue"] for cell in rows[0]["Data"]]
+        cursor = pyathena.connect(s3_staging_dir=staging).cursor().execute(sql)
+        seen["pyathena"] = [column[0] for column in cursor.description]
+        place = f"athena.us-east-1.amazonaws.com:443/{{database}}?s3_staging_dir={{staging}}"
+        engine = sqlalchemy.create_engine(f"awsathena+rest://@{{place}}")
+        with engine.connect() as connection:
+            seen["sqlalchemy"] = list(connection.execute(sqlalchemy.text(sql)).keys())
+        aws = ["aws", "glue", "get-table", "--database-name", database, "--name", {lake.dataset.table!r}, "--query"]
+        told = subprocess.run([*aws, "Table.StorageDescriptor.Columns[].Name"], capture_output=True, text=True)
+        seen["cli"] = json.loads(told.stdout or "null") or told.stderr
+        print(json.dumps(seen))
+    """
+    everything = [name for name, _ in lake.dataset.columns]
+    for who, columns in ((FULL, everything), (LIMITED, list(lake.dataset.permitted))):
+        seen = json.loads(kernels[who].run(textwrap.dedent(code)))
+        assert seen == dict.fromkeys(("boto3", "pyathena", "sqlalchemy", "cli"), columns)
 
 
 def test_the_trail_names_the_person_at_every_event(lab: Lab, kernels: dict[str, Kernel]) -> None:
@@ -180,6 +215,79 @@ def test_least_reach_network(lab: Lab, attacker: Kernel) -> None:
     assert "gaierror" in escape(attacker, code.format("example.com", 443))
     udp = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('8.8.8.8', 53)); print('ESCAPED')"
     assert "OSError" in escape(attacker, udp)
+
+
+def test_least_reach_sockets_without_a_file(attacker: Kernel) -> None:
+    """Abstract sockets belong to a network, and the notebook has one of its own."""
+    name = f"\0lakewarden-{secrets.token_hex(8)}"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(name)
+        listener.listen()
+        code = f"import socket; socket.socket(socket.AF_UNIX).connect({name!r}); print('ESCAPED')"
+        assert "ConnectionRefusedError" in escape(attacker, code)
+    raw = "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW); print('ESCAPED')"
+    assert "PermissionError" in escape(attacker, raw)
+
+
+def test_least_reach_devices_and_the_kernels_switches(attacker: Kernel) -> None:
+    shown = set(attacker.run("import os; print(*os.listdir('/dev'))").split())
+    assert shown <= {"null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm", "stdin", "stdout", "stderr",
+                     "fd", "core", "console", "mqueue"}  # fmt: skip
+    code = """
+        import os, stat
+        for path in ("/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/1/oom_score_adj",
+                     "/proc/sys/kernel/shmmax", "/proc/self/uid_map"):
+            try:
+                os.write(os.open(path, os.O_WRONLY), b"0")
+                print("ESCAPED", path)
+            except OSError as error:
+                print(type(error).__name__)
+        for make in (lambda: os.mknod("/tmp/disk", 0o600 | stat.S_IFBLK, os.makedev(8, 0)), lambda: os.setuid(0),
+                     lambda: os.chroot("/tmp"), lambda: os.nice(-10), lambda: os.setpriority(os.PRIO_PROCESS, 0, -5),
+                     lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)), lambda: os.listdir("/proc/1/root")):
+            try:
+                make()
+                print("ESCAPED", make.__code__.co_names)
+            except OSError as error:
+                print(type(error).__name__)
+    """
+    assert set(escape(attacker, code).split()) <= {"PermissionError", "OSError", "FileNotFoundError"}
+
+
+def test_least_reach_debugging(attacker: Kernel) -> None:
+    """JupyterLab's process knows how the server proves itself; the kernels that it starts have its user id."""
+    code = """
+        import ctypes, os
+        libc = ctypes.CDLL(None, use_errno=True)
+        place = (ctypes.c_size_t * 2)(0x1000, 8)
+        for pid in (os.getppid(), 1):
+            attached = libc.ptrace(16, pid, None, None)
+            read = libc.process_vm_readv(pid, ctypes.byref(place), 1, ctypes.byref(place), 1, 0)
+            print(attached, read)
+    """
+    assert escape(attacker, code).split() == ["-1"] * 4
+
+
+def test_least_reach_other_spellings_of_the_doors_paths(lab: Lab, attacker: Kernel) -> None:
+    code = """
+        import os, socket
+        from urllib.parse import urlsplit
+        door = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+        told = "\\r\\n".join(("Host: localhost", "Authorization: x", "Connection: close", "", ""))
+        for target in (
+            "/%5fmetrics", "/%5Fstudio/credentials", "//_metrics", "/./_metrics", "/x/../_metrics", "/_studio/credentials/",
+            "/_studio/credentials/../../_metrics", "/_studio/packages/simple/x/", "http://127.0.0.1/_metrics", "/_metrics?x",
+            "/_STUDIO/credentials", "/_studio//credentials", "/_scim/Users", "*",
+        ):
+            with socket.create_connection((door.hostname, door.port)) as wire:
+                wire.sendall(f"GET {target} HTTP/1.1\\r\\n{told}".encode())
+                answer = b""
+                while more := wire.recv(65536):
+                    answer += more
+            got_out = any(word in answer for word in (b"# HELP", b"SecretAccessKey", b"<title>"))
+            print("ESCAPED " + target if got_out else answer.split()[1].decode())
+    """
+    assert set(escape(attacker, code).split()) <= {"400", "403", "404", "405"}
 
 
 def test_the_door_leads_to_the_aws_endpoint_and_to_no_page(lab: Lab, attacker: Kernel) -> None:

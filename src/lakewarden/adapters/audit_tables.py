@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from lakewarden.audit.datastores import DATABASE, IDS
 from lakewarden.audit.rows import FIELDS
 from lakewarden.audit.tables import AuditTables
 from lakewarden.catalog.model import DatabaseRecord, TableRecord
@@ -13,16 +14,14 @@ from lakewarden.permissions.model import Registration
 from lakewarden.permissions.store import PermissionStore
 from lakewarden.sql import formats
 
-DATABASE = "lakewarden_audit"
 # No client can make a bucket of this name, so nothing but these tables ever lies there.
 _BUCKET = "_lakewarden_audit"
-_NAMESPACE = uuid.UUID("5f0e0d0c-6c61-4b65-8777-617264656e00")
 _COMMENTS = {
     "events": "Every record of the audit log",
     "queries": "One row for each query: who, what, under which grants",
     "lineage": "Which columns each result's columns come from",
 }
-TABLE_IDS: Mapping[str, str] = {str(uuid.uuid5(_NAMESPACE, name)): name for name in FIELDS}
+TABLE_IDS: Mapping[str, str] = {found: name for name, found in IDS.items()}
 """The tables' ids. They are fixed, and no table that a client makes can have them: a name opens nothing here."""
 
 

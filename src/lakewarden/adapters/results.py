@@ -1,6 +1,6 @@
 """``query.ports.ResultStore``: results in S3, written and read with the caller's own rights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lakewarden.adapters.lake import FORWARDED
 from lakewarden.guard import Access, Guard
@@ -8,10 +8,12 @@ from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AccessDenied
 from lakewarden.query.errors import QueryFailed
+from lakewarden.query.ports import Draft
 from lakewarden.storage.errors import NoSuchBucket, NoSuchKey
 from lakewarden.storage.model import Attributes, StoredObject
+from lakewarden.storage.ports import Blob
 from lakewarden.storage.rules import Rules
-from lakewarden.storage.service import StorageService, split_uri
+from lakewarden.storage.service import Check, StorageService, split_uri
 
 _DEFAULT_PREFIX = "aws-athena-query-results-"
 
@@ -45,15 +47,27 @@ class OwnedResults:
             call, Access("s3:GetObject", s3(f"{bucket}/{key}"), FORWARDED, self._storage.policy(bucket))
         )
 
-    def write(self, call: Call, uri: str, chunks: Iterator[bytes]) -> int:
-        """Store durably, all or nothing; answers the size in bytes."""
+    def draft(self, call: Call, uri: str, chunks: Iterator[bytes]) -> Draft:
+        """Write the bytes durably; there is no object yet."""
         bucket, key = split_uri(uri)
         self.may_write(call, uri)
-        kind = "text/csv" if key.endswith(".csv") else "application/octet-stream"
-        attributes = Attributes(content_type=kind, owner=call.principal.grantee_arn)
-        return self._storage.put(
-            bucket, key, chunks, attributes, lambda present: self._check_owner(call, present, "s3:PutObject")
-        ).size
+        blob = self._storage.blob(bucket, key, chunks)
+        return Draft(uri, blob.size, blob)
+
+    def keep(self, call: Call, drafts: Sequence[Draft]) -> None:
+        """Make objects of drafts, within the transaction around it."""
+        for draft in drafts:
+            bucket, key = split_uri(draft.uri)
+            kind = "text/csv" if key.endswith(".csv") else "application/octet-stream"
+            attributes = Attributes(content_type=kind, owner=call.principal.grantee_arn)
+            self._storage.commit(bucket, key, _blob(draft), attributes, self._owned(call))
+
+    def discard(self, drafts: Sequence[Draft]) -> None:
+        """Remove the bytes of drafts that were not kept."""
+        self._storage.discard([_blob(draft) for draft in drafts])
+
+    def _owned(self, call: Call) -> Check:
+        return lambda present: self._check_owner(call, present, "s3:PutObject")
 
     def read(self, call: Call, uri: str, start: int, length: int) -> bytes:
         """Bytes of the object, fewer at its end."""
@@ -70,3 +84,8 @@ class OwnedResults:
         """INVARIANT (non_interference): Athena is no way round the owner of a result either."""
         if stored is not None and not self._rules.is_mine(call, stored, action):
             raise AccessDenied("Access Denied")
+
+
+def _blob(draft: Draft) -> Blob:
+    assert isinstance(draft.blob, Blob)  # noqa: S101 - this store's own
+    return draft.blob

@@ -1,4 +1,4 @@
-"""``audit.ports.TrailBuckets`` and a bucket as a place for signed heads."""
+"""``audit.ports.TrailBuckets``, and a bucket of this server as sink and source of signed heads."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -81,10 +81,6 @@ class AnchorBucket:
         number = int(first[0].key.removeprefix(_HEADS)) - 1 if first else _MOST
         self.storage.put(self.bucket, f"{_HEADS}{number:020d}", iter((line.encode(),)), Attributes("text/plain"))
 
-    def lines(self) -> Iterable[str]:
-        """All of them, in order; the server itself never asks."""
-        raise NotImplementedError("signed heads are read by StoredAnchors")
-
 
 @dataclass(frozen=True, slots=True)
 class StoredAnchors:
@@ -98,10 +94,6 @@ class StoredAnchors:
     def name(self) -> str:
         """``s3://bucket/prefix``."""
         return f"s3://{self.bucket}/{_HEADS}"
-
-    def add(self, line: str) -> None:
-        """Only the server adds."""
-        raise NotImplementedError("only a running server anchors")
 
     def lines(self) -> Iterable[str]:
         """All of them, in order."""

@@ -115,3 +115,51 @@ class TagsLimitExceededException(AwsError):
     """A trail has at most 50 tags."""
 
     code = "TagsLimitExceededException"
+
+
+class EventDataStoreNotFoundException(AwsError):
+    """No event data store has this ARN or id."""
+
+    code = "EventDataStoreNotFoundException"
+
+
+class InvalidQueryStatementException(AwsError):
+    """Not a query of event data stores; the text says why."""
+
+    code = "InvalidQueryStatementException"
+
+
+class InvalidQueryStatusException(AwsError):
+    """No query ever has this status."""
+
+    code = "InvalidQueryStatusException"
+
+
+class InvalidDateRangeException(AwsError):
+    """The start time is after the end time."""
+
+    code = "InvalidDateRangeException"
+
+
+class InvalidParameterException(AwsError):
+    """A parameter that is missing, or that excludes another."""
+
+    code = "InvalidParameterException"
+
+
+class QueryIdNotFoundException(AwsError):
+    """The caller has no query of this id: absent ones and those of others are alike."""
+
+    code = "QueryIdNotFoundException"
+
+
+class InactiveQueryException(AwsError):
+    """The query has ended already."""
+
+    code = "InactiveQueryException"
+
+
+class MaxConcurrentQueriesException(AwsError):
+    """The caller has as many queries under way as it may."""
+
+    code = "MaxConcurrentQueriesException"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lakewarden.audit import datastores
 from lakewarden.kernel.arn import Arn, iam, s3
 from lakewarden.kernel.call import Call
 
@@ -67,10 +68,20 @@ def _pairs(call: Call, account: str) -> list[tuple[str, str]]:
         name = params["Name"]
         arn = name if name.startswith("arn:") else str(Arn("cloudtrail", call.region, account, f"trail/{name}"))
         found.append(("AWS::CloudTrail::Trail", arn))
+    if service == "cloudtrail":
+        found += [("AWS::CloudTrail::EventDataStore", arn) for arn in _data_stores(call, account)]
     for (owner, member), (kind, prefix) in _NAMED.items():
         if service == owner and _text(params, member):
             found.append((kind, str(Arn(service, call.region, account, f"{prefix}{params[member]}"))))
     return found
+
+
+def _data_stores(call: Call, account: str) -> list[str]:
+    """The event data stores of CloudTrail Lake that a call names or that its statement reads."""
+    names = datastores.stores_in(call.params.get("QueryStatement"))
+    store = _text(call.params, "EventDataStore").rpartition("/")[2]
+    names += tuple(name for name, found in datastores.IDS.items() if found == store)
+    return [datastores.arn_of(name, account, call.region) for name in names]
 
 
 def _objects(params: Mapping[str, Any]) -> list[tuple[str, str]]:

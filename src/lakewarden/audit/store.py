@@ -1,14 +1,17 @@
 """The log's tables: the chained records, and where the chain begins."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqlalchemy as sa
 
 from lakewarden.audit.chain import START, Entry, Head, link
-from lakewarden.state import METADATA, Database
+from lakewarden.state import METADATA, Database, Statement, run_many
 
 _PAGE = 1000
+_READERS = 4
+_FEW = 16
 # On SQLite only a column of the very type INTEGER is the row's own number and needs no index of its own.
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _events = sa.Table(
@@ -29,6 +32,8 @@ _base = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Column("seal", sa.String(64), nullable=False),
 )
+
+_HEAD = Statement(sa.select(_events.c.sequence, _events.c.hash).order_by(_events.c.sequence.desc()).limit(1))
 
 
 class AuditStore:
@@ -53,7 +58,7 @@ class AuditStore:
                 entry = link(head, record, self._key)
                 head = Head(entry.sequence, entry.hash)
                 values.append((entry.sequence, entry.record, entry.previous, entry.hash, entry.seal))
-            connection.exec_driver_sql(self._insert, values)
+            run_many(connection, self._insert, values)
         return head
 
     def head(self) -> Head:
@@ -81,9 +86,18 @@ class AuditStore:
         return self._pairs(query.order_by(_events.c.sequence).limit(limit))
 
     def by_number(self, sequences: Sequence[int]) -> dict[int, str]:
-        """The records of these sequence numbers."""
-        query = sa.select(_events.c.sequence, _events.c.record).where(_events.c.sequence.in_(sequences))
-        return dict(self._pairs(query))
+        """The records of these sequence numbers.
+
+        They may lie far apart on a disk: several are read at a time, where it is this process that reads them.
+        """
+        if self._database.shared or len(sequences) < _FEW:
+            return dict(self._numbered(sequences))
+        parts = [sequences[number::_READERS] for number in range(_READERS)]
+        with ThreadPoolExecutor(_READERS, "audit-read") as readers:
+            return {sequence: record for found in readers.map(self._numbered, parts) for sequence, record in found}
+
+    def _numbered(self, sequences: Sequence[int]) -> list[tuple[int, str]]:
+        return self._pairs(sa.select(_events.c.sequence, _events.c.record).where(_events.c.sequence.in_(sequences)))
 
     def _pairs(self, query: sa.Select[Any]) -> list[tuple[int, str]]:
         with self._database.read() as connection:
@@ -113,9 +127,7 @@ def insert_of(table: sa.Table, database: Database) -> str:
 
 
 def _head(connection: sa.Connection) -> Head:
-    row = connection.execute(
-        sa.select(_events.c.sequence, _events.c.hash).order_by(_events.c.sequence.desc()).limit(1)
-    ).first()
+    row = _HEAD.first(connection, {})
     if row is None:
         row = connection.execute(sa.select(_base.c.sequence, _base.c.hash)).first()
     return START if row is None else Head(int(row[0]), str(row[1]))

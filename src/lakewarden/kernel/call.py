@@ -88,6 +88,19 @@ class Upload(Protocol):
         ...
 
     @property
+    def length(self) -> int | None:
+        """How many decoded bytes are announced; the iteration raises when they are not so many."""
+        ...
+
+    def also(self, kind: str) -> None:
+        """Ask, before the iteration, for one checksum more (a kind of ``kernel.checksums``): see :meth:`digest`."""
+        ...
+
+    def digest(self, kind: str) -> str:
+        """After the end: the checksum that :meth:`also` asked for, in hex."""
+        ...
+
+    @property
     def checksums(self) -> Mapping[str, str]:
         """After the end: kind -> base64 value; those that the client sent, verified, and S3's default kind."""
         ...

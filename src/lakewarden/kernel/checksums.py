@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
@@ -38,14 +39,14 @@ class _XxHash:
         self._hasher = hasher
 
     def update(self, data: bytes) -> None:
-        self._hasher.update(data)
+        self._hasher.update(bytes(data))  # it takes nothing that might change
 
     def digest(self) -> bytes:
         return bytes(self._hasher.finalize())
 
 
 _KINDS: dict[str, Callable[[], Checksum]] = {
-    "crc32": lambda: _Crc(crt.crc32, 4),
+    "crc32": lambda: _Crc(zlib.crc32, 4),
     "crc32c": lambda: _Crc(crt.crc32c, 4),
     "crc64nvme": lambda: _Crc(crt.crc64nvme, 8),
     "sha1": lambda: hashlib.sha1(usedforsecurity=False),

@@ -56,18 +56,16 @@ class Holdings:
         filters: dict[FilterResource, Grants] = {}
         for grant in grants:
             of = grant.resource
-            if isinstance(of, CatalogResource):
+            if isinstance(of, TableResource | ColumnsResource | FilterResource):
+                if isinstance(of, FilterResource):
+                    filters[of] = (*filters.get(of, ()), grant)
+                if bears_on_reading(of, grant.permissions):
+                    inside = tables[of.database]
+                    inside[of.table] = (*inside.get(of.table, ()), grant)
+            elif isinstance(of, CatalogResource):
                 catalog.append(grant)
             elif isinstance(of, DatabaseResource):
                 databases[of.database] = (*databases.get(of.database, ()), grant)
-            elif isinstance(of, TableResource | ColumnsResource):
-                inside = tables[of.database]
-                inside[of.table] = (*inside.get(of.table, ()), grant)
-            elif isinstance(of, FilterResource):
-                filters[of] = (*filters.get(of, ()), grant)
-                if SELECT in grant.permissions:
-                    inside = tables[of.database]
-                    inside[of.table] = (*inside.get(of.table, ()), grant)
             elif isinstance(of, PolicyResource):
                 policies.append(grant)
             elif isinstance(of, TagResource | TagExpressionResource):
@@ -87,6 +85,13 @@ class Holdings:
 
 
 NOTHING_HELD = Holdings()
+
+
+def bears_on_reading(of: Resource, permissions: frozenset[str]) -> bool:
+    """Whether a grant is among :attr:`Holdings.tables`."""
+    if isinstance(of, FilterResource):
+        return SELECT in permissions
+    return isinstance(of, TableResource | ColumnsResource)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ def checked_predicate(text: str, columns: Sequence[Column]) -> str:
     if not text.strip() or len(text) >= _LONGEST:
         raise _invalid("it must have 1 to 2047 characters")
     try:
+        if any(token.comments for token in sqlglot.tokenize(text, dialect="trino")):
+            raise _invalid("it must not hold comments")
         trees = sqlglot.parse(text, dialect="trino")
         if len(trees) != 1 or trees[0] is None:
             raise _invalid("it must be one expression")

@@ -2,8 +2,11 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Self
 
 from lakewarden.permissions.facts import NO_FACTS, Facts, Holdings
+from lakewarden.permissions.ledger import Ledger
 from lakewarden.permissions.locations import Locations
 from lakewarden.permissions.model import (
     CREATE_DATABASE,
@@ -16,15 +19,19 @@ from lakewarden.permissions.model import (
     Resource,
     Settings,
 )
-from lakewarden.permissions.store import PermissionStore
+from lakewarden.permissions.store import PermissionStore, Records
 from lakewarden.permissions.tags import UNTAGGED, DatabaseTags
+
+_SINGLY = 50
+"""So many principals are loaded one by one: about what loading all of a large lake costs."""
 
 
 class FactBook:
     """Facts by principal and database.
 
     Only what is asked for is loaded, a principal's grants and a database's hybrid mode, so that one grant among a
-    million does not make the next decision read a million rows.
+    million does not make the next decision read a million rows. When many principals have asked, the others' grants are
+    loaded in one go.
     """
 
     def __init__(self, store: PermissionStore, account: str) -> None:
@@ -61,6 +68,21 @@ class FactBook:
             return self._held
 
 
+@dataclass(frozen=True, slots=True)
+class _Everybody:
+    """What all principals hold, and have opted in to."""
+
+    ledger: Ledger
+    opted_in: Mapping[str, frozenset[Resource]]
+
+    @classmethod
+    def of(cls, records: Records) -> Self:
+        opted_in: dict[str, frozenset[Resource]] = {}
+        for principal, resource in records.opt_ins():
+            opted_in[principal] = opted_in.get(principal, frozenset()) | {resource}
+        return cls(Ledger(records.entries()), opted_in)
+
+
 class _Edition:
     """The facts at one version. Loading twice is harmless: both threads load the same."""
 
@@ -75,6 +97,8 @@ class _Edition:
             self._hybrid_catalog = _creators(records.grants_of(IAM_ALLOWED_PRINCIPALS, catalog=True))
         self.registered = registered_in(locations)
         self._own: dict[str, tuple[Holdings, frozenset[Resource]]] = {}
+        self._all: _Everybody | None = None
+        self._loading = threading.Lock()
         self._tags: dict[str, DatabaseTags] = {}
         self._tagged_databases: frozenset[str] | None = None
         self._hybrid: dict[str, frozenset[Resource]] = {}
@@ -137,10 +161,21 @@ class _Edition:
     def _principal(self, arn: str) -> tuple[Holdings, frozenset[Resource]]:
         found = self._own.get(arn)
         if found is None:
-            with self._store.read() as records:
-                found = Holdings.of(records.grants_of(arn)), frozenset(one for _, one in records.opt_ins(arn))
+            everybody = self._everybody()
+            if everybody is not None:
+                found = everybody.ledger.holdings(arn), everybody.opted_in.get(arn, frozenset())
+            else:
+                with self._store.read() as records:
+                    found = Holdings.of(records.grants_of(arn)), frozenset(one for _, one in records.opt_ins(arn))
             self._own[arn] = found
         return found
+
+    def _everybody(self) -> "_Everybody | None":
+        """All principals' grants once many have asked; until they are there, each is loaded by itself."""
+        if self._all is None and len(self._own) >= _SINGLY and self._loading.acquire(blocking=False):
+            with self._store.read() as records:
+                self._all = _Everybody.of(records)
+        return self._all
 
     def _hybrid_in(self, database: str) -> frozenset[Resource]:
         if not database:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from lakewarden.permissions.ledger import Terms
 from lakewarden.permissions.model import (
     CatalogResource,
     CellsFilter,
@@ -30,6 +31,7 @@ from lakewarden.permissions.restrictions import Restrictions
 from lakewarden.state import METADATA, Database
 
 SCOPE = "permissions"
+_BATCH = 1000
 _KINDS: dict[str, type[Resource]] = {
     "catalog": CatalogResource,
     "columns": ColumnsResource,
@@ -108,6 +110,23 @@ class Records(Restrictions):
     def grants(self) -> list[Grant]:
         """Every grant."""
         return list(map(_grant, self.connection.execute(_GRANTS.order_by(_grants.c.id)).all()))
+
+    def entries(self) -> Iterator[tuple[str, Terms]]:
+        """The principal and the terms of every grant, in the order of granting, as they are read.
+
+        The driver's own rows are taken, which for a million grants is half of the time.
+        """
+        query = _GRANTS.order_by(_grants.c.id).execution_options(stream_results=True)
+        known: dict[tuple[str, str, str], Terms] = {}
+        with closing(self.connection.execute(query)) as result:
+            cursor = result.cursor
+            while cursor is not None and (rows := cursor.fetchmany(_BATCH)):
+                for principal, resource, permissions, grantable in rows:
+                    written = (resource, permissions, grantable)
+                    terms = known.get(written)
+                    if terms is None:
+                        terms = known[written] = _terms(*written)
+                    yield principal, terms
 
     def put_grant(self, grant: Grant) -> None:
         """Replace what the principal holds on the very resource; an empty grant is removed."""
@@ -248,9 +267,19 @@ def _written(resource: Resource) -> str:
 @lru_cache(maxsize=1 << 16)
 def _read(text: str) -> Resource:
     """The same few texts are read over and over: one table's resource for each of its grants."""
+    return _decoded(text)
+
+
+def _terms(resource: str, permissions: str, grantable: str) -> Terms:
+    return Terms.of(_decoded(resource), _set(permissions), _set(grantable))
+
+
+def _decoded(text: str) -> Resource:
     body: dict[str, Any] = msgspec.json.decode(text)
     kind = _KINDS[body.pop("_")]
-    fields: dict[str, Any] = {name: _frozen(value) for name, value in body.items()}
+    fields: dict[str, Any] = {
+        name: _frozen(value) if isinstance(value, list) else value for name, value in body.items()
+    }
     return kind(**fields)
 
 

@@ -7,6 +7,7 @@ from lakewarden.guard import Access, AuthorizedCall, Handler, Operation, Operati
 from lakewarden.query.answers import column_answer, execution_answer, statistics_answer
 from lakewarden.query.catalog_api import CATALOG, CatalogHandlers
 from lakewarden.query.errors import InvalidRequestException
+from lakewarden.query.fetching import Fetcher
 from lakewarden.query.pages import start_of, token_of
 from lakewarden.query.ports import Lake
 from lakewarden.query.prepared import PreparedStatements
@@ -24,8 +25,9 @@ _LONGEST_PAGE = 1000
 class ExecutionHandlers:
     """Executions and their results."""
 
-    def __init__(self, service: QueryService) -> None:
+    def __init__(self, service: QueryService, fetcher: Fetcher) -> None:
         self._service = service
+        self._fetcher = fetcher
 
     def start(self, call: AuthorizedCall) -> Params:
         """StartQueryExecution."""
@@ -73,7 +75,7 @@ class ExecutionHandlers:
             raise InvalidRequestException("MaxResults is more than maximum allowed length 1000.")
         execution = self._service.execution(call.call, params["QueryExecutionId"])
         offset = offset_of(params["NextToken"], execution.id) if params.get("NextToken") else 0
-        columns, page = self._service.results(call.call, execution, offset, limit)
+        columns, page = self._fetcher.page(call.call, execution, offset, limit)
         rows = [{"Data": [{} if value is None else {"VarCharValue": value} for value in row]} for row in page.rows]
         more = {"NextToken": token(execution.id, page.next_offset)} if page.next_offset is not None else {}
         return {
@@ -91,8 +93,10 @@ class ExecutionHandlers:
 class Handlers:
     """All of Athena's handlers, and the rules of its operations."""
 
-    def __init__(self, service: QueryService, groups: WorkGroups, prepared: PreparedStatements, lake: Lake) -> None:
-        self.executions = ExecutionHandlers(service)
+    def __init__(
+        self, service: QueryService, fetcher: Fetcher, groups: WorkGroups, prepared: PreparedStatements, lake: Lake
+    ) -> None:
+        self.executions = ExecutionHandlers(service, fetcher)
         self.saved = SavedHandlers(groups, prepared)
         self.catalog = CatalogHandlers(lake)
         self.rules = Rules(service, groups)

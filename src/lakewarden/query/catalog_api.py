@@ -59,7 +59,7 @@ class CatalogHandlers:
         database, name = call.params["DatabaseName"].lower(), call.params["TableName"].lower()
         found = self._lake.table(call.call, database, name)
         if found is None:
-            raise MetadataException(f"EntityNotFoundException: Entity Not Found: {database}.{name}")
+            raise MetadataException(f"Entity Not Found: {database}.{name}")
         return {"TableMetadata": table_answer(found)}
 
 
@@ -72,7 +72,19 @@ def _like(name: str, expression: str) -> bool:
     """Athena's filter: text with ``*`` for any other text, ``|`` between alternatives. No pattern takes long."""
     if not expression:
         return True
-    return any(_matches(name, one.lower().replace(".*", "*").split("*")) for one in expression.split("|"))
+    return any(_matches(name, _parts(one.lower())) for one in expression.split("|"))
+
+
+def _parts(pattern: str) -> list[str]:
+    """The texts between the stars; ``.*`` is a star, too, and a backslash takes the next character as it is."""
+    parts = [""]
+    letters = iter(pattern.replace(".*", "*"))
+    for letter in letters:
+        if letter == "*":
+            parts.append("")
+        else:
+            parts[-1] += next(letters, "") if letter == "\\" else letter
+    return parts
 
 
 def _matches(name: str, parts: list[str]) -> bool:

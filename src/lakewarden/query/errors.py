@@ -19,9 +19,12 @@ class ResourceNotFoundException(AwsError):
 
 
 class MetadataException(AwsError):
-    """The catalog has no such thing for this caller."""
+    """The catalog has no such thing for this caller. ``cause`` is Glue's code, in the envelope that clients look for it."""
 
     code = "MetadataException"
+
+    def __init__(self, message: str, cause: str = "EntityNotFoundException") -> None:
+        super().__init__(f"{message} (Service: AmazonDataCatalog; Status Code: 400; Error Code: {cause}; Proxy: null)")
 
 
 class QueryFailed(Exception):

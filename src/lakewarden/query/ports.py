@@ -82,6 +82,15 @@ class Written:
     files: tuple[WrittenFile, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Bytes that are durable and no object yet: ``blob`` is the store's own name for the ``size`` bytes of ``uri``."""
+
+    uri: str
+    size: int
+    blob: object
+
+
 class Engine(Protocol):
     """Runs a rewritten statement over exactly the given scans, and nothing else.
 
@@ -102,21 +111,26 @@ class Engine(Protocol):
         ...
 
 
-class Lake(Protocol):
-    """The governed catalog, seen by one caller. Every method enforces IAM and Lake Formation for ``call``'s principal.
+class ReadableLake(Protocol):
+    """What queries read of the governed catalog, seen by one caller.
 
+    Every method enforces IAM and Lake Formation for ``call``'s principal.
     What the principal may not see does not exist: ``table`` answers None for absent and hidden tables alike.
     """
 
     def database_names(self, call: Call) -> Sequence[str]: ...
-
-    def table_names(self, call: Call, database: str) -> Sequence[str]: ...
 
     def tables(self, call: Call, database: str) -> Sequence[GovernedTable]: ...
 
     def table(self, call: Call, database: str, name: str) -> GovernedTable | None: ...
 
     def files(self, call: Call, table: Table, wanted: Wanted = EVERY_PARTITION) -> Sequence[DataFile]: ...
+
+
+class Lake(ReadableLake, Protocol):
+    """The whole of it: what statements other than queries do."""
+
+    def table_names(self, call: Call, database: str) -> Sequence[str]: ...
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None: ...
 
@@ -204,8 +218,16 @@ class ResultStore(Protocol):
         """Raise AccessDenied unless the caller may get the object at ``uri``."""
         ...
 
-    def write(self, call: Call, uri: str, chunks: Iterator[bytes]) -> int:
-        """Store durably, all or nothing; answers the size in bytes."""
+    def draft(self, call: Call, uri: str, chunks: Iterator[bytes]) -> Draft:
+        """Write the bytes durably, if the caller may put objects at ``uri``; there is no object yet."""
+        ...
+
+    def keep(self, call: Call, drafts: Sequence[Draft]) -> None:
+        """Make objects of drafts; called within the transaction that ends the execution, and part of it."""
+        ...
+
+    def discard(self, drafts: Sequence[Draft]) -> None:
+        """Forget drafts that were not kept."""
         ...
 
     def read(self, call: Call, uri: str, start: int, length: int) -> bytes:
@@ -218,6 +240,12 @@ class AccessAudit(Protocol):
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
         """One GetDataAccess record (SEMANTICS.md), before a byte of the table is read."""
+        ...
+
+    def write_access(
+        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ("INSERT",)
+    ) -> None:
+        """One GetDataAccess record with what is done to the table, before a byte is written to it."""
         ...
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from lakewarden.query.errors import QueryCancelled
-from lakewarden.query.ports import ResultColumn
+from lakewarden.query.ports import Draft, ResultColumn
 from lakewarden.query.results import Row
 
 
@@ -15,8 +15,9 @@ from lakewarden.query.results import Row
 class Progress:
     """Filled in as the run goes on. ``rows`` are the result's, or those that were written.
 
-    ``scanned_bytes`` is the size of all files that are opened, which the audit trail tells and limits go by;
-    ``told_bytes`` leaves out the files of tables of which the caller may not see everything.
+    ``scanned_bytes`` is the size of all files that are opened, which the audit trail tells; ``told_bytes`` leaves out the
+    files of tables of which the caller may not see everything. ``cutoff_bytes`` is the workgroup's limit, 0 for none.
+    ``drafts`` are the result's objects to be.
     """
 
     kind: str = "DML"
@@ -28,6 +29,7 @@ class Progress:
     bytes_written: int = 0
     scanned_bytes: int = 0
     told_bytes: int = 0
+    cutoff_bytes: int = 0
     restricted: bool = False
     planning_ms: int = 0
     engine_ms: int = 0
@@ -37,11 +39,21 @@ class Progress:
     reused_output: str = ""
     tables: list[Mapping[str, object]] = field(default_factory=list)
     written: str = ""
+    drafts: list[Draft] = field(default_factory=list)
 
     @property
     def statistic_bytes(self) -> int:
         """DataScannedInBytes. INVARIANT (non_interference): what is hidden in a file has no part in it."""
         return self.told_bytes + (max(1, self.bytes_written) if self.restricted else 0)
+
+    def check_cutoff(self, written: int = 0) -> None:
+        """Raise QueryCancelled once more was scanned than the workgroup allows; ``written`` bytes are its result so far.
+
+        INVARIANT (non_interference): a limit goes by what the caller is told was scanned, so that no file's hidden part
+        decides whether its query runs.
+        """
+        if self.cutoff_bytes and self.told_bytes + (written if self.restricted else 0) > self.cutoff_bytes:
+            raise QueryCancelled("Query cancelled! : Bytes scanned limit was exceeded")
 
 
 class Cancellation:

@@ -1,25 +1,28 @@
 """What a query reads: views and information_schema resolved, rights decided, accesses recorded, files found."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lakewarden import sql
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable
-from lakewarden.query.errors import QueryCancelled
 from lakewarden.query.model import Execution
-from lakewarden.query.ports import AccessAudit, Lake, Scan
+from lakewarden.query.plans import Plans
+from lakewarden.query.ports import AccessAudit, ReadableLake, Scan
 from lakewarden.query.progress import Progress
 from lakewarden.sql import model, pruning, views
 from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
 from lakewarden.sql.result_types import trino_type
 
 VIEW = "VIRTUAL_VIEW"
+AS_OF = "$as_of"
+"""The parameter by which a table of the past goes to the engine."""
 _DEEPEST_VIEW = 10
 _MOST_LISTED = 20_000
 _MOST_URIS = 100
 Key = tuple[str, str]
+NO_TABLES: Mapping[Key, GovernedTable] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,19 @@ class _Names:
 class Reader:
     """Decides queries for their callers."""
 
-    def __init__(self, lake: Lake, audit: AccessAudit) -> None:
+    def __init__(self, lake: ReadableLake, audit: AccessAudit, plans: Plans) -> None:
         self._lake = lake
         self._audit = audit
+        self._plans = plans
 
-    def read(self, query: model.Select, text: str, database: str, call: Call) -> Read:
-        """Decide and plan; raises a :class:`SqlError`. Nothing of the data is touched."""
-        names = _Names(call)
+    def read(
+        self, query: model.Select, text: str, database: str, call: Call, known: Mapping[Key, GovernedTable] = NO_TABLES
+    ) -> Read:
+        """Decide and plan; raises a :class:`SqlError`. Nothing of the data is touched.
+
+        ``known`` are names that the statement does not take from the catalog.
+        """
+        names = _Names(call, dict(known))
         plan = self._plan(query, text, database, names, ())
         used = tuple(names.tables[key] for key in names.relations if key in names.tables)
         return Read(plan, used)
@@ -57,6 +66,7 @@ class Reader:
     def _plan(
         self, query: model.Select, text: str, database: str, names: _Names, within: tuple[Key, ...]
     ) -> model.EnginePlan:
+        asked = query
         for _ in range(_DEEPEST_VIEW):
             found = {ref.key: self._relation(ref, query, names, within) for ref in query.tables}
             relations = {key: one for key, one in found.items() if one is not None}
@@ -65,6 +75,8 @@ class Reader:
             query = views.expanded(query, relations, text, database)
         else:
             raise views.InvalidView(query.tables[0])
+        if query is asked and not within:
+            return self._plans.plan(names.call.principal.grantee_arn, query, names.tables, text, database)
         return sql.plan(query, names.tables, text, database)
 
     def _relation(
@@ -75,7 +87,7 @@ class Reader:
             raise views.InvalidView(ref)
         if ref.key in names.relations:
             return names.relations[ref.key]
-        if ref.database == views.INFORMATION_SCHEMA:
+        if ref.database == views.INFORMATION_SCHEMA and not ref.version:
             # Not remembered: what is listed depends on the query that asks.
             return self._listing(ref, query, names.call)
         governed = self._look_up(ref, names)
@@ -91,7 +103,7 @@ class Reader:
             if found is None or found.access.mode is AccessMode.NONE:
                 names.absent.add(ref.key)
             else:
-                names.tables[ref.key] = found
+                names.tables[ref.key] = _as_of(found, ref.version) if ref.version else found
         return names.tables.get(ref.key)
 
     def _view(
@@ -139,7 +151,7 @@ class Reader:
         wanted = pruning.conditions(read.plan)
         for planned in read.plan.scans:
             # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
-            columns = [column.name for column in planned.columns]
+            columns = [column.name for column in planned.columns if not column.name.startswith("$")]
             self._record(call, execution, planned.governed, columns)
             conditions, table = wanted.get(planned.relation, ()), planned.governed.table
             found_files = self._lake.files(call, table, pruning.equal_texts(table.partition_keys, conditions))
@@ -152,13 +164,27 @@ class Reader:
                 progress.told_bytes += size
             else:
                 progress.restricted = True
-        if execution.cutoff_bytes and progress.scanned_bytes > execution.cutoff_bytes:
-            raise QueryCancelled("Query cancelled! : Bytes scanned limit was exceeded")
+        progress.cutoff_bytes = execution.cutoff_bytes
+        progress.check_cutoff()
         progress.fingerprint = _fingerprint(read.plan, found)
         return found
 
+    def record_write(
+        self, execution: Execution, call: Call, governed: GovernedTable, permissions: Iterable[str] = ("INSERT",)
+    ) -> None:
+        """INVARIANT (no_answer_without_audit): the access to what is written to is durable before the first byte is."""
+        self._audit.write_access(call, execution.id, governed, tuple(sorted(permissions)))
+
     def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
         self._audit.data_access(call, execution.id, governed, columns)
+
+
+def _as_of(governed: GovernedTable, version: str) -> GovernedTable:
+    """The table as it was. Rights are those of today, and so are the columns: what was dropped stays hidden."""
+    table = governed.table
+    if table.parameters.get("table_type", "").upper() != "ICEBERG":
+        raise Unsupported("Time travel of a table that is no Iceberg table")
+    return replace(governed, table=replace(table, parameters={**table.parameters, AS_OF: version}))
 
 
 def _whole(governed: GovernedTable) -> bool:
@@ -198,10 +224,14 @@ def _listed(name: str, governed: GovernedTable) -> Sequence[tuple[views.Value, .
     if name == "views":
         return [(*place, view_text(governed))] if is_view else []
     seen = set(governed.access.described)
+    keys = {key.name for key in table.partition_keys}
     return [
-        (*place, column.name, number, None, "YES", trino_type(column.type))
+        (
+            *place, column.name, number, None, "YES", trino_type(column.type), column.comment or None,
+            "partition key" if column.name in keys else None,
+        )
         for number, column in enumerate((one for one in table.all_columns if one.name in seen), 1)
-    ]
+    ]  # fmt: skip
 
 
 def view_text(governed: GovernedTable) -> str | None:

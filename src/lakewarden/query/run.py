@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -9,9 +10,15 @@ import pyarrow as pa
 
 from lakewarden import sql
 from lakewarden.kernel.call import Call
+from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError
 from lakewarden.query.errors import QueryFailed
+from lakewarden.query.iceberg_commits import Commits
+from lakewarden.query.iceberg_ports import IcebergLake, RowEngine, Scribe
+from lakewarden.query.iceberg_tables import IcebergTables
+from lakewarden.query.iceberg_writing import IcebergWriter
 from lakewarden.query.model import Execution
+from lakewarden.query.plans import Plans
 from lakewarden.query.ports import (
     AccessAudit,
     Engine,
@@ -31,10 +38,21 @@ from lakewarden.query.utility import Utility
 from lakewarden.query.writing import Writer
 from lakewarden.sql import explain, files, model, views
 from lakewarden.sql.errors import SqlError
+from lakewarden.sql.iceberg_model import AnyStatement, ChangeTable, Optimize, Vacuum
 
 Earlier = Callable[[Execution, str], Execution | None]
 """The caller's own earlier execution with a fingerprint, young enough for the execution's reuse; None if there is none."""
 _PLAN_COLUMN = (ResultColumn("Query Plan", "varchar", 2147483647),)
+
+
+@dataclass(frozen=True, slots=True)
+class Iceberg:
+    """What Iceberg tables are written with."""
+
+    lake: IcebergLake
+    scribe: Scribe
+    engine: RowEngine
+    clock: Clock
 
 
 class Runner:
@@ -50,19 +68,26 @@ class Runner:
         audit: AccessAudit,
         prepared: Prepared,
         keep_rows: int,
+        iceberg: Iceberg,
     ) -> None:
         self._lake = lake
         self._engine = engine
         self._results = results
         self._prepared = prepared
         self._keep_rows = keep_rows
-        self._reader = Reader(lake, audit)
-        self._utility = Utility(lake, partitions, prepared)
-        writer = Writer(self._reader, lake, partitions, engine, warehouse, results)
+        self._plans = Plans()
+        self._reader = Reader(lake, audit, self._plans)
+        commits = Commits(iceberg.lake, iceberg.scribe, iceberg.clock)
+        self._utility = Utility(lake, partitions, prepared, IcebergTables(lake, iceberg.lake, commits))
+        rows = IcebergWriter(self._reader, lake, engine, iceberg.engine, iceberg.lake, commits, results)
+        writer = Writer(self._reader, lake, partitions, engine, warehouse, results, rows)
         self._writers: Mapping[type, Callable[[Any, Execution, Call, Progress, Cancellation], None]] = {
             model.CreateTableAs: writer.create_table_as,
             model.Insert: writer.insert,
             model.Unload: writer.unload,
+            ChangeTable: rows.change,
+            Optimize: rows.optimize,
+            Vacuum: rows.vacuum,
         }
 
     def run(self, execution: Execution, call: Call, progress: Progress, stop: Cancellation, earlier: Earlier) -> None:
@@ -91,21 +116,23 @@ class Runner:
             progress.planning_ms = progress.planning_ms or elapsed_ms(started)
             progress.columns, progress.first_rows, progress.complete = columns, list(rows), True
             progress.rows = len(rows)
-            progress.bytes_written = self._write(call, execution, columns, iter((text_lines(rows),)))
+            self._draft(call, execution, progress, iter((text_lines(rows),)))
 
-    def _statement(self, execution: Execution, call: Call) -> tuple[Execution, model.Statement]:
+    def _statement(self, execution: Execution, call: Call) -> tuple[Execution, AnyStatement]:
         """The statement that runs: for EXECUTE the prepared one, in its own text, with its values bound."""
-        statement = sql.parse(execution.sql, execution.database, execution.parameters)
+        owner = execution.owner
+        statement = self._plans.statement(owner, execution.sql, execution.database, execution.parameters)
         if not isinstance(statement, model.Execute):
             return execution, statement
         text = self._prepared.text(call, execution.workgroup, statement.name)
-        found = sql.parse(text, execution.database, statement.parameters or execution.parameters)
+        values = statement.parameters or execution.parameters
+        found = self._plans.statement(owner, text, execution.database, values)
         if isinstance(found, model.Execute | model.Prepare | model.Deallocate):
             raise SqlError("NOT_SUPPORTED: A prepared statement of a prepared statement is not supported")
         return msgspec.structs.replace(execution, sql=text), found
 
     def _answer(
-        self, statement: model.Statement, execution: Execution, call: Call, progress: Progress, stop: Cancellation
+        self, statement: AnyStatement, execution: Execution, call: Call, progress: Progress, stop: Cancellation
     ) -> tuple[tuple[ResultColumn, ...], Sequence[Row]]:
         if isinstance(statement, model.Explain):
             return _PLAN_COLUMN, [(line,) for line in self._explain(statement, execution, call, progress, stop)]
@@ -140,8 +167,7 @@ class Runner:
         with self._engine.run(read.plan.sql, scans, stop.event) as result:
             progress.columns = _columns(read, result)
             batches = self._counted(result.batches, progress, stop)
-            chunks = csv_chunks(read.plan.columns, batches)
-            progress.bytes_written = self._write(call, execution, progress.columns, chunks)
+            self._draft(call, execution, progress, _limited(csv_chunks(read.plan.columns, batches), progress))
         progress.complete = progress.rows <= self._keep_rows
         progress.engine_ms = elapsed_ms(engine_started)
 
@@ -169,10 +195,13 @@ class Runner:
             progress.rows += batch.num_rows
             yield batch
 
-    def _write(self, call: Call, execution: Execution, columns: Sequence[ResultColumn], chunks: Iterator[bytes]) -> int:
-        size = self._results.write(call, execution.output, chunks)
-        self._results.write(call, f"{execution.output}.metadata", iter((metadata(columns),)))
-        return size
+    def _draft(self, call: Call, execution: Execution, progress: Progress, chunks: Iterator[bytes]) -> None:
+        """The result and its metadata; both become objects with the end of the execution."""
+        result = self._results.draft(call, execution.output, chunks)
+        progress.drafts.append(result)
+        progress.bytes_written = result.size
+        facts = iter((metadata(progress.columns),))
+        progress.drafts.append(self._results.draft(call, f"{execution.output}.metadata", facts))
 
     def _explain(
         self, statement: model.Explain, execution: Execution, call: Call, progress: Progress, stop: Cancellation
@@ -207,6 +236,15 @@ class Runner:
         stop.commit()
         text = views.encoded(statement.text, execution.database, columns)
         self._lake.create_view(call, statement.table, text, columns, replace=statement.or_replace)
+
+
+def _limited(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+    """The chunks, as long as the workgroup's limit of scanned bytes allows."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        progress.check_cutoff(size)
+        yield chunk
 
 
 def _columns(read: Read, result: EngineResult) -> tuple[ResultColumn, ...]:

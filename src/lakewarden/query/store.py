@@ -1,14 +1,15 @@
 """Executions, workgroups, prepared statements, saved queries and tags, durable."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from lakewarden.query.model import Execution, NamedQuery, PreparedStatement, WorkGroup
-from lakewarden.state import METADATA, Database, Presence
+from lakewarden.state import METADATA, Database, Presence, Snapshot, Statement
 
 _executions = sa.Table(
     "athena_executions",
@@ -32,8 +33,7 @@ _workgroups = sa.Table(
     sa.Column("name", sa.String(128), primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
-
-
+_stops = sa.Table("athena_stops", METADATA, sa.Column("id", sa.String(36), primary_key=True))
 _prepared = sa.Table(
     "athena_prepared_statements",
     METADATA,
@@ -57,6 +57,39 @@ _tags = sa.Table(
 )
 
 
+# What every query asks, put together once (:class:`Statement`).
+_FIND = Statement(sa.select(_executions.c.document).where(_executions.c.id == sa.bindparam("known")))
+_BY_TOKEN = Statement(
+    sa.select(_executions.c.document).where(
+        _executions.c.owner == sa.bindparam("of_owner"), _executions.c.token == sa.bindparam("by_token")
+    )
+)
+_INSERT = Statement(sa.insert(_executions))
+_UPDATE = Statement(
+    sa.update(_executions)
+    .where(_executions.c.id == sa.bindparam("known"))
+    .values(
+        state=sa.bindparam("new_state"),
+        document=sa.bindparam("new_document"),
+        fingerprint=sa.bindparam("new_fingerprint"),
+    )
+)
+_PREPARED = Statement(
+    sa.select(_prepared.c.document).where(
+        _prepared.c.workgroup == sa.bindparam("in_workgroup"), _prepared.c.name == sa.bindparam("by_name")
+    )
+)
+_SCOPE = "athena_workgroups"
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """All workgroups by name, and all tags by ARN, as they stand."""
+
+    by_name: Mapping[str, WorkGroup]
+    tags: Mapping[str, Mapping[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """Executions and workgroups within one transaction."""
@@ -66,13 +99,11 @@ class Records:
 
     def execution(self, execution_id: str) -> Execution | None:
         """The execution, or None."""
-        query = sa.select(_executions.c.document).where(_executions.c.id == execution_id)
-        return _execution(self.connection.execute(query).scalar_one_or_none())
+        return _execution(_FIND.first(self.connection, {"known": execution_id}))
 
     def by_token(self, owner: str, token: str) -> Execution | None:
         """The execution that its owner started with a client request token."""
-        query = sa.select(_executions.c.document).where(_executions.c.owner == owner, _executions.c.token == token)
-        return _execution(self.connection.execute(query).scalar_one_or_none())
+        return _execution(_BY_TOKEN.first(self.connection, {"of_owner": owner, "by_token": token}))
 
     def unfinished(self) -> list[Execution]:
         """Executions that were queued or running on a server that is not there any more."""
@@ -107,25 +138,40 @@ class Records:
             .order_by(_executions.c.submitted.desc())
             .limit(1)
         )
-        return _execution(self.connection.execute(query).scalar_one_or_none())
+        return _execution(self.connection.execute(query).first())
 
     def put(self, execution: Execution) -> None:
         """Insert or replace."""
         document = msgspec.json.encode(execution).decode()
-        changed = self.connection.execute(
-            sa.update(_executions)
-            .where(_executions.c.id == execution.id)
-            .values(state=execution.state, document=document, fingerprint=execution.fingerprint)
-        )
-        if changed.rowcount == 0:
-            self.connection.execute(
-                sa.insert(_executions).values(
-                    id=execution.id, owner=execution.owner, workgroup=execution.workgroup, token=execution.token,
-                    state=execution.state, submitted=execution.submitted, document=document,
-                    server=self.presence.server,
-                    fingerprint=execution.fingerprint,
-                )
-            )  # fmt: skip
+        values = {
+            "known": execution.id, "new_state": execution.state, "new_document": document,
+            "new_fingerprint": execution.fingerprint,
+        }  # fmt: skip
+        if _UPDATE.run(self.connection, values).rowcount:
+            return
+        row = {
+            "id": execution.id, "owner": execution.owner, "workgroup": execution.workgroup, "token": execution.token,
+            "state": execution.state, "submitted": execution.submitted, "document": document,
+            "server": self.presence.server, "fingerprint": execution.fingerprint,
+        }  # fmt: skip
+        _INSERT.run(self.connection, row)
+
+    # Stops
+
+    def ask_stop(self, execution_id: str) -> None:
+        """Ask whichever server runs the execution to stop it."""
+        self.forget_stop(execution_id)
+        self.connection.execute(sa.insert(_stops).values(id=execution_id))
+
+    def asked_to_stop(self, running: Sequence[str]) -> list[str]:
+        """Those of ``running`` that somebody asked to stop."""
+        return list(self.connection.execute(sa.select(_stops.c.id).where(_stops.c.id.in_(running))).scalars())
+
+    def forget_stop(self, execution_id: str) -> None:
+        """Withdraw the request, once it is obeyed or there is nothing left to stop."""
+        self.connection.execute(sa.delete(_stops).where(_stops.c.id == execution_id))
+
+    # Workgroups
 
     def workgroup(self, name: str) -> WorkGroup | None:
         """The workgroup, or None."""
@@ -158,9 +204,8 @@ class Records:
 
     def prepared(self, workgroup: str, name: str) -> PreparedStatement | None:
         """The statement, or None."""
-        query = sa.select(_prepared.c.document).where(_prepared.c.workgroup == workgroup, _prepared.c.name == name)
-        text = self.connection.execute(query).scalar_one_or_none()
-        return None if text is None else msgspec.json.decode(text, type=PreparedStatement)
+        row = _PREPARED.first(self.connection, {"in_workgroup": workgroup, "by_name": name})
+        return None if row is None else msgspec.json.decode(row[0], type=PreparedStatement)
 
     def all_prepared(self, workgroup: str) -> list[PreparedStatement]:
         """A workgroup's statements by name."""
@@ -216,6 +261,11 @@ class Records:
         text = self.connection.execute(sa.select(_tags.c.document).where(_tags.c.arn == arn)).scalar_one_or_none()
         return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
 
+    def all_tags(self) -> dict[str, dict[str, str]]:
+        """The tags of everything that has some, by ARN."""
+        rows = self.connection.execute(sa.select(_tags.c.arn, _tags.c.document))
+        return {row[0]: msgspec.json.decode(row[1], type=dict[str, str]) for row in rows}
+
     def put_tags(self, arn: str, tags: Mapping[str, str]) -> None:
         """Replace them all."""
         self.connection.execute(sa.delete(_tags).where(_tags.c.arn == arn))
@@ -230,6 +280,15 @@ class QueryStore:
     def __init__(self, database: Database, presence: Presence) -> None:
         self._database = database
         self._presence = presence
+        self._groups = Snapshot(database, _SCOPE, self._load_groups)
+
+    def groups(self) -> Groups:
+        """The workgroups and tags in force, from memory while they stand."""
+        return self._groups.current()
+
+    def _load_groups(self) -> Groups:
+        with self.read() as records:
+            return Groups({one.name: one for one in records.workgroups()}, records.all_tags())
 
     @contextmanager
     def read(self) -> Iterator[Records]:
@@ -239,10 +298,16 @@ class QueryStore:
 
     @contextmanager
     def write(self) -> Iterator[Records]:
-        """A durable change."""
+        """A durable change of executions, or of what is saved."""
         with self._database.write() as connection:
             yield Records(connection, self._presence)
 
+    @contextmanager
+    def write_groups(self) -> Iterator[Records]:
+        """A durable change of workgroups or tags: what :meth:`groups` answered before is stale from its commit on."""
+        with self._database.write(_SCOPE) as connection:
+            yield Records(connection, self._presence)
 
-def _execution(text: str | None) -> Execution | None:
-    return None if text is None else msgspec.json.decode(text, type=Execution)
+
+def _execution(row: Any) -> Execution | None:
+    return None if row is None else msgspec.json.decode(row[0], type=Execution)

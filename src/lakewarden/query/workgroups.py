@@ -42,22 +42,20 @@ class WorkGroups:
 
     def ensure_primary(self) -> None:
         """The workgroup ``primary`` always exists."""
-        with self._store.write() as records:
+        with self._store.write_groups() as records:
             if records.workgroup(PRIMARY) is None:
                 records.put_workgroup(WorkGroup(name=PRIMARY, created=self._now()))
 
     def get(self, name: str) -> WorkGroup:
         """The workgroup; raises InvalidRequestException."""
-        with self._store.read() as records:
-            found = records.workgroup(name)
+        found = self._store.groups().by_name.get(name)
         if found is None:
             raise _no_group(name)
         return found
 
     def all(self) -> Sequence[WorkGroup]:
         """All workgroups by name."""
-        with self._store.read() as records:
-            return records.workgroups()
+        return tuple(self._store.groups().by_name.values())
 
     def create(self, params: Params) -> None:
         """CreateWorkGroup; its configuration is enforced unless it says otherwise, as on AWS."""
@@ -72,7 +70,7 @@ class WorkGroups:
             self._account,
         )
         tags = _tags(params.get("Tags") or ())
-        with self._store.write() as records:
+        with self._store.write_groups() as records:
             if records.workgroup(name) is not None:
                 raise InvalidRequestException(f"WorkGroup {name} is already created")
             records.put_workgroup(group)
@@ -82,7 +80,7 @@ class WorkGroups:
         """UpdateWorkGroup."""
         updates = params.get("ConfigurationUpdates") or {}
         results = updates.get("ResultConfigurationUpdates") or {}
-        with self._store.write() as records:
+        with self._store.write_groups() as records:
             group = records.workgroup(params["WorkGroup"])
             if group is None:
                 raise _no_group(params["WorkGroup"])
@@ -100,7 +98,7 @@ class WorkGroups:
         """DeleteWorkGroup; with ``recursive`` also what is saved in it. The history of what ran stays."""
         if name == PRIMARY:
             raise InvalidRequestException("The primary WorkGroup cannot be deleted.")
-        with self._store.write() as records:
+        with self._store.write_groups() as records:
             if records.workgroup(name) is None:
                 raise _no_group(name)
             named, prepared = records.all_named(name), records.all_prepared(name)
@@ -181,13 +179,12 @@ class WorkGroups:
 
     def tags_of(self, workgroup: str) -> Mapping[str, str]:
         """A workgroup's tags, for the conditions of policies; none where it does not exist."""
-        with self._store.read() as records:
-            return records.tags(self.arn(workgroup))
+        return self._store.groups().tags.get(self.arn(workgroup), {})
 
     def tag(self, arn: str, members: Sequence[Mapping[str, str]]) -> None:
         """TagResource."""
         added = _tags(members)
-        with self._store.write() as records:
+        with self._store.write_groups() as records:
             self._check_taggable(arn, records.workgroup(arn.rpartition("/")[2]) is not None)
             tags = {**records.tags(arn), **added}
             if len(tags) > _MOST_TAGS:
@@ -196,7 +193,7 @@ class WorkGroups:
 
     def untag(self, arn: str, keys: Sequence[str]) -> None:
         """UntagResource."""
-        with self._store.write() as records:
+        with self._store.write_groups() as records:
             self._check_taggable(arn, records.workgroup(arn.rpartition("/")[2]) is not None)
             records.put_tags(arn, {key: value for key, value in records.tags(arn).items() if key not in keys})
 

@@ -3,23 +3,27 @@
 Order: every right is required before a byte is read; the data stands before the catalog names it.
 """
 
+import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import BinaryIO
 
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AwsError
 from lakewarden.kernel.lake import Column
 from lakewarden.query.errors import QueryFailed
+from lakewarden.query.iceberg_commits import is_iceberg
+from lakewarden.query.iceberg_writing import IcebergWriter, inserted_columns
+from lakewarden.query.manifests import answer
 from lakewarden.query.model import Execution
 from lakewarden.query.ports import (
     Engine,
     Lake,
     OutputFormat,
     Partitions,
-    ResultColumn,
     ResultStore,
     Scan,
     Warehouse,
@@ -28,11 +32,8 @@ from lakewarden.query.ports import (
 )
 from lakewarden.query.progress import Cancellation, Progress, elapsed_ms
 from lakewarden.query.reading import VIEW, Read, Reader
-from lakewarden.query.results import metadata
-from lakewarden.sql import files, formats, model
+from lakewarden.sql import files, formats, iceberg_properties, model
 from lakewarden.sql.errors import SqlError, TableNotFound
-
-ROWS = (ResultColumn("rows", "bigint", 19),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Writer:
         engine: Engine,
         warehouse: Warehouse,
         results: ResultStore,
+        iceberg: IcebergWriter,
     ) -> None:
         self._reader = reader
         self._lake = lake
@@ -62,11 +64,15 @@ class Writer:
         self._engine = engine
         self._warehouse = warehouse
         self._results = results
+        self._iceberg = iceberg
 
     def create_table_as(
         self, statement: model.CreateTableAs, execution: Execution, call: Call, progress: Progress, stop: Cancellation
     ) -> None:
         """CREATE TABLE AS."""
+        if iceberg_properties.is_iceberg(statement.properties):
+            self._iceberg.create_table_as(statement, execution, call, progress, stop)
+            return
         options = files.of_ctas(statement.properties)
         if self._lake.table(call, *statement.table.key) is not None:
             if statement.if_not_exists:
@@ -138,11 +144,14 @@ class Writer:
         table = governed.table
         if table.table_type == VIEW:
             raise SqlError("NOT_SUPPORTED: Inserting into views is not supported")
+        if is_iceberg(governed):
+            self._iceberg.insert(statement, governed, execution, call, progress, stop)
+            return
         vended = self._warehouse.require_insert(call, governed)
         if table.partition_keys:
             self._partitions.require_add(call, table.database, table.name)
         options = files.of_table(table)
-        wanted = _inserted(table.all_columns, statement.columns)
+        wanted = inserted_columns(table.all_columns, statement.columns)
         read, scans = self._scans(statement.query, execution, call, progress)
         files.check_insert(wanted, self._engine.describe(read.plan.sql, scans, stop.event))
         output = OutputFormat(
@@ -155,6 +164,7 @@ class Writer:
         inserted = Read(model.EnginePlan(statement_sql, read.plan.scans, read.plan.columns), read.views)
         with self._written(inserted, scans, output, progress, stop) as written:
             stop.commit()
+            self._reader.record_write(execution, call, governed)
             target = _Target(_folder(table.location), vended, False)
             uris = self._store(call, execution, target, output, written, progress)
             try:
@@ -200,6 +210,7 @@ class Writer:
         with self._engine.write(read.plan.sql, scans, output, stop.event) as written:
             progress.engine_ms = elapsed_ms(started)
             progress.rows = progress.update_count = written.rows
+            progress.check_cutoff(sum(_size(one.file) for one in written.files))
             yield written
 
     def _store(
@@ -232,22 +243,13 @@ class Writer:
 
     def _answer(self, call: Call, execution: Execution, progress: Progress, uris: Sequence[str]) -> None:
         """The manifest of what was written, and the metadata beside it."""
-        progress.columns, progress.complete = ROWS, True
-        progress.manifest = f"{execution.output}-manifest.csv"
-        lines = "".join(f"{uri}\n" for uri in uris).encode()
-        self._results.write(call, progress.manifest, iter((lines,)))
-        self._results.write(call, f"{execution.output}.metadata", iter((metadata(ROWS),)))
+        answer(self._results, call, execution, progress, uris)
 
 
-def _inserted(columns: Sequence[Column], names: Sequence[str]) -> Sequence[Column]:
-    """The columns that are inserted, in the statement's order."""
-    if not names:
-        return columns
-    known = {column.name: column for column in columns}
-    for name in names:
-        if name not in known:
-            raise SqlError(f"COLUMN_NOT_FOUND: line 1:1: Insert column name does not exist in target table: {name}")
-    return [known[name] for name in names]
+def _size(file: BinaryIO) -> int:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def _folder(location: str) -> str:

@@ -4,5 +4,17 @@ from lakewarden.state.database import AUDIT, AUDIT_INDEX, METADATA, STATE, Datab
 from lakewarden.state.errors import UnusableDatabase
 from lakewarden.state.presence import Presence
 from lakewarden.state.snapshot import Snapshot
+from lakewarden.state.statement import Statement, run_many
 
-__all__ = ["AUDIT", "AUDIT_INDEX", "METADATA", "STATE", "Database", "Presence", "Snapshot", "UnusableDatabase"]
+__all__ = [
+    "AUDIT",
+    "AUDIT_INDEX",
+    "METADATA",
+    "STATE",
+    "Database",
+    "Presence",
+    "Snapshot",
+    "Statement",
+    "UnusableDatabase",
+    "run_many",
+]

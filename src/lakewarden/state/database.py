@@ -1,8 +1,9 @@
 """One database, transactions, and the version numbers that make in-memory snapshots safe."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,8 @@ import sqlalchemy as sa
 from lakewarden.state import postgres
 from lakewarden.state.errors import UnusableDatabase, answerable
 from lakewarden.state.presence import Alone, Presence, Shared
-from lakewarden.state.probe import PostgresProbe, SqliteProbe, VersionProbe
+from lakewarden.state.probe import HeldVersions, PostgresProbe, SqliteProbe, VersionProbe
+from lakewarden.state.statement import driver, error_of, told
 
 METADATA = sa.MetaData(
     naming_convention={
@@ -39,21 +41,27 @@ class Database:
     SQLite runs in WAL mode with ``synchronous=FULL``, PostgreSQL with ``synchronous_commit``: a committed transaction
     survives kill -9 and power loss. Writers take turns, on PostgreSQL those of every server; readers never wait. What
     fails raises ServiceUnavailable or ValidationException (:func:`errors.answerable`).
+
+    ``alone``: no other process writes an embedded database while this one is open (the data directory's lock), so that
+    versions need not be read from it.
     """
 
-    def __init__(self, url: str, lane: int = STATE) -> None:
+    def __init__(self, url: str, lane: int = STATE, *, alone: bool = False) -> None:
         parsed = parse_url(url)
         self.shared = parsed.get_backend_name() == "postgresql"
         self._url = parsed
         self._lane = lane
         self._writer = threading.Lock()
+        self._mine = threading.local()
         self._probe: VersionProbe
         if self.shared:
             self.engine = postgres.engine_of(parsed)
             self._probe = PostgresProbe(parsed)
         else:
             self.engine = _sqlite_engine(parsed)
-            self._probe = SqliteProbe(parsed.database or "")
+            probe = SqliteProbe(parsed.database or "")
+            self._probe = HeldVersions(probe) if alone else probe
+        self._writers = self.engine.execution_options(lakewarden_write=True)
         self._readers = (
             self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             if self.shared
@@ -68,6 +76,7 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction: one consistent snapshot until the block ends."""
         with answerable(), self._readers.connect() as connection:
+            connection.begin()
             yield connection
 
     @contextmanager
@@ -75,19 +84,27 @@ class Database:
         """A durable transaction; commits at the end of the block, rolls back on an exception.
 
         ``scopes`` are the snapshots that it invalidates; their version moves in the same transaction, so that no
-        reader on any replica can go on using what was just revoked.
+        reader on any replica can go on using what was just revoked. A write within a write of the same thread is a part
+        of it: both are committed, or neither.
         """
-        with (
-            answerable(),
-            self._writer,
-            self.engine.connect().execution_options(lakewarden_write=True) as connection,
-            connection.begin(),
-        ):
-            if self.shared:
-                postgres.lock_writers(connection, self._lane)
-            for scope in scopes:
-                _bump(connection, scope)
-            yield connection
+        whole: _Whole | None = getattr(self._mine, "whole", None)
+        if whole is not None:
+            with whole.part(scopes) as connection:
+                yield connection
+            return
+        try:
+            with answerable(), self._writer, self._writers.connect() as connection, connection.begin():
+                if self.shared:
+                    postgres.lock_writers(connection, self._lane)
+                whole = self._mine.whole = _Whole(connection)
+                with whole.part(scopes):
+                    yield connection
+                # INVARIANT (crash_safe): a part that failed takes the whole with it, whoever caught its exception.
+                if whole.failed:
+                    raise RuntimeError("a part of the transaction failed")
+        finally:
+            self._mine.whole = None
+            self._probe.moved(whole.moved if whole is not None else scopes)
 
     def version(self, scope: str) -> int:
         """The current version of ``scope``; it moves with every write that names it."""
@@ -101,6 +118,26 @@ class Database:
         """Close every connection."""
         self._probe.close()
         self.engine.dispose()
+
+
+@dataclass(slots=True)
+class _Whole:
+    """A transaction of one thread, and whether all of its parts are good. ``moved`` are the scopes of them all."""
+
+    connection: sa.Connection
+    moved: list[str] = field(default_factory=list)
+    failed: bool = False
+
+    @contextmanager
+    def part(self, scopes: Sequence[str]) -> Iterator[sa.Connection]:
+        try:
+            for scope in scopes:
+                self.moved.append(scope)
+                _bump(self.connection, scope)
+            yield self.connection
+        except BaseException:
+            self.failed = True
+            raise
 
 
 def parse_url(url: str) -> sa.URL:
@@ -138,4 +175,7 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     write = connection.get_execution_options().get("lakewarden_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        driver(connection).execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    except error_of(connection) as error:
+        raise told(connection, error) from error

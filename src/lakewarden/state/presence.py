@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
+from lakewarden.kernel.errors import ServiceUnavailable
+
 _SERVERS: Final = 0x4C57
 
 
@@ -48,17 +50,17 @@ class Shared:
         self.alive()
 
     def alive(self) -> frozenset[str]:
-        """As :class:`Presence`; joins again where the connection was lost."""
+        """As :class:`Presence`; joins again where the connection was lost. Raises ServiceUnavailable."""
         import psycopg  # an extra of the package, needed for PostgreSQL only
 
         with self._lock:
             for attempt in (1, 2):
                 try:
                     return self._present()
-                except psycopg.OperationalError:
+                except psycopg.OperationalError as error:
                     self._connection = None
                     if attempt == 2:
-                        raise
+                        raise ServiceUnavailable("The database does not answer.") from error
         raise AssertionError("unreachable")
 
     def leave(self) -> None:

@@ -21,7 +21,7 @@ _PIECE = 1 << 20
 class LocalWriter:
     """``ports.BlobWriter`` over one file."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, md5: bool = True) -> None:
         self._root = root
         self._name = secrets.token_hex(16)
         self._temporary = root / "incoming" / self._name
@@ -29,7 +29,7 @@ class LocalWriter:
             self._file = self._temporary.open("xb", buffering=0)
         except OSError as error:
             raise storage_error(error) from error
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._size = 0
 
     def write(self, data: bytes) -> None:
@@ -40,14 +40,15 @@ class LocalWriter:
                 view = view[self._file.write(view) :]
         except OSError as error:
             raise storage_error(error) from error
-        self._md5.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
         self._size += len(data)
 
     def finish(self) -> Blob:
         """Sync the file and its directory; from now on the blob can be read."""
         publish(self._root, self._file.fileno(), self._temporary, self._name)
         self._file.close()
-        return Blob(self._name, self._size, self._md5.hexdigest())
+        return Blob(self._name, self._size, self._md5.hexdigest() if self._md5 is not None else "")
 
     def discard(self) -> None:
         """Forget what was written."""
@@ -66,9 +67,9 @@ class LocalBlobs:
         for leftover in (root / "incoming").iterdir() if alone else ():
             leftover.unlink()
 
-    def writer(self) -> LocalWriter:
+    def writer(self, *, md5: bool = True) -> LocalWriter:
         """A new blob to be."""
-        return LocalWriter(self.root)
+        return LocalWriter(self.root, md5=md5)
 
     def join(self, names: Sequence[str], sizes: Sequence[int]) -> Blob:
         """Copied by the kernel, shared on file systems that can."""

@@ -8,11 +8,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A finished, durable blob: ``size`` in bytes, ``md5`` in hex, for the ETag."""
+    """A finished, durable blob: ``size`` in bytes, ``etag`` what becomes an ETag: the MD5 in hex, unless nobody asked."""
 
     name: str
     size: int
-    md5: str
+    etag: str
 
 
 class BlobWriter(Protocol):
@@ -34,10 +34,10 @@ class BlobWriter(Protocol):
 class Blobs(Protocol):
     """The bytes behind the index. Every method but ``body`` blocks."""
 
-    def writer(self) -> BlobWriter: ...
+    def writer(self, *, md5: bool = True) -> BlobWriter: ...
 
     def join(self, names: Sequence[str], sizes: Sequence[int]) -> Blob:
-        """A new blob of the bytes of others, in order; its ``md5`` is empty. They stay as they are."""
+        """A new blob of the bytes of others, in order; its ``etag`` is empty. They stay as they are."""
         ...
 
     def read(self, name: str, start: int, length: int) -> bytes:

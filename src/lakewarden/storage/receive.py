@@ -2,24 +2,32 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from lakewarden.kernel.call import Upload
+from lakewarden.storage.etags import etag_of
 from lakewarden.storage.ports import Blob, BlobWriter
 
 T = TypeVar("T")
+_EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 
-async def receive(body: Upload | None, open_writer: Callable[[], BlobWriter], keep: Callable[[Blob], T]) -> T:
+async def receive(
+    body: Upload | None, open_writer: Callable[[], BlobWriter], keep: Callable[[Blob], T], digest: str
+) -> T:
     """Write ``body``, and when it proved good, finish the blob and ``keep`` it; else nothing is left.
 
-    One piece is being written while the next one arrives. All three callbacks run on other threads.
+    The blob's ETag is made of ``digest``, an :mod:`etags` kind, which is computed beside the checksums that the client
+    sent, not by the writer. One piece is being written and hashed while the next one arrives. All three callbacks run on
+    other threads.
     """
     writer = await asyncio.to_thread(open_writer)
     held: bytes | None = None
     writing: asyncio.Future[None] | None = None
     try:
         if body is not None:
+            body.also(digest)
             async for piece in body:
                 if writing is not None:
                     await writing
@@ -30,7 +38,8 @@ async def receive(body: Upload | None, open_writer: Callable[[], BlobWriter], ke
         if writing is not None:
             await writing
             writing = None
-        return await asyncio.to_thread(_finish, writer, held, keep)
+        etag = _EMPTY_MD5 if body is None else etag_of(digest, body.digest(digest))
+        return await asyncio.to_thread(_finish, writer, held, lambda blob: keep(replace(blob, etag=etag)))
     except BaseException:
         # The thread that still writes must be done before the file can go.
         await asyncio.shield(_discard(writer, writing))

@@ -88,25 +88,26 @@ class Secret:
 class RemoteWriter:
     """``ports.BlobWriter``: small blobs are put at once, larger ones in parts; the store shows nothing before the end."""
 
-    def __init__(self, store: S3Store) -> None:
+    def __init__(self, store: S3Store, *, md5: bool = True) -> None:
         self._name = secrets.token_hex(16)
         self._store = store
         self._file = obstore.open_writer(store, self._name, buffer_size=_BUFFER, max_concurrency=4)
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._size = 0
 
     def write(self, data: bytes) -> None:
         """Append."""
         with _spoken():
-            self._file.write(data)
-        self._md5.update(data)
+            self._file.write(bytes(data))  # it takes no views; bytes are not copied
+        if self._md5 is not None:
+            self._md5.update(data)
         self._size += len(data)
 
     def finish(self) -> Blob:
         """Complete the upload; the store has it durably when it says so."""
         with _spoken():
             self._file.close()
-        return Blob(self._name, self._size, self._md5.hexdigest())
+        return Blob(self._name, self._size, self._md5.hexdigest() if self._md5 is not None else "")
 
     def discard(self) -> None:
         """Forget it. Parts that the store holds by then are never completed; give its bucket a rule that ends them."""
@@ -126,22 +127,21 @@ class RemoteBlobs:
         for leftover in (cache / "incoming").iterdir():
             leftover.unlink()
 
-    def writer(self) -> RemoteWriter:
+    def writer(self, *, md5: bool = True) -> RemoteWriter:
         """A new blob to be."""
-        return RemoteWriter(self._store)
+        return RemoteWriter(self._store, md5=md5)
 
     def join(self, names: Sequence[str], sizes: Sequence[int]) -> Blob:
         """Streamed through: S3 has no joining that works at every store for every size."""
-        writer = self.writer()
+        writer = self.writer(md5=False)
         try:
             for name, size in zip(names, sizes, strict=True):
                 for start in range(0, size, _BUFFER):
                     writer.write(self.read(name, start, min(_BUFFER, size - start)))
-            found = writer.finish()
+            return writer.finish()
         except BaseException:
             writer.discard()
             raise
-        return Blob(found.name, found.size, "")
 
     def read(self, name: str, start: int, length: int) -> bytes:
         """Bytes of the blob."""

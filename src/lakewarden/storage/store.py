@@ -1,13 +1,14 @@
 """The index of buckets and objects. An object exists from the moment its row is committed."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from lakewarden.state import Database, Snapshot
+from lakewarden.state import Database, Snapshot, Statement
 from lakewarden.storage.model import Bucket, MultipartUpload, Part, PublicAccess, StoredObject
 from lakewarden.storage.tables import (
     BUCKETS,
@@ -16,6 +17,7 @@ from lakewarden.storage.tables import (
     OBJECTS,
     PARTS,
     UPLOADS,
+    VERSIONS,
     object_of,
     object_row,
     part_of,
@@ -26,8 +28,17 @@ from lakewarden.storage.tables import (
 )
 
 _SCOPE = "storage_buckets"
-# Built once: putting this statement together takes longer than the database takes to answer it.
-_GET = sa.select(*FACTS).where(OBJECTS.c.bucket == sa.bindparam("in_bucket"), OBJECTS.c.key == sa.bindparam("at_key"))
+# What every read and every new object asks, put together once (:class:`Statement`).
+_GET = Statement(
+    sa.select(*FACTS).where(OBJECTS.c.bucket == sa.bindparam("in_bucket"), OBJECTS.c.key == sa.bindparam("at_key"))
+)
+_INSERT = Statement(sa.insert(OBJECTS))
+_BLOB = Statement(
+    sa.select(OBJECTS.c.blob).where(
+        OBJECTS.c.bucket == sa.bindparam("in_bucket"), OBJECTS.c.key == sa.bindparam("at_key")
+    )
+)
+_BUCKET = Statement(sa.select(BUCKETS).where(BUCKETS.c.name == sa.bindparam("named")))
 _NAMES = tuple(column.name for column in FACTS)
 
 
@@ -42,8 +53,8 @@ class Index:
 
     def bucket(self, name: str) -> Bucket | None:
         """The bucket, or None."""
-        row = self.connection.execute(sa.select(BUCKETS).where(BUCKETS.c.name == name)).mappings().one_or_none()
-        return None if row is None else _bucket(row)
+        row = _BUCKET.first(self.connection, {"named": name})
+        return None if row is None else _bucket(dict(zip(BUCKETS.c.keys(), row, strict=True)))
 
     def buckets(self) -> list[Bucket]:
         """All buckets by name."""
@@ -52,7 +63,12 @@ class Index:
     def put_bucket(self, bucket: Bucket) -> None:
         """Insert or replace."""
         self.remove_bucket(bucket.name)
-        details = {"public_access": bucket.public_access, "tags": bucket.tags, "tagged": bucket.tagged}
+        details = {
+            "public_access": bucket.public_access,
+            "tags": bucket.tags,
+            "tagged": bucket.tagged,
+            "versioning": bucket.versioning,
+        }
         self.connection.execute(
             sa.insert(BUCKETS).values(
                 name=bucket.name, region=bucket.region, created=bucket.created, policy=bucket.policy,
@@ -65,39 +81,41 @@ class Index:
         self.connection.execute(sa.delete(BUCKETS).where(BUCKETS.c.name == name))
 
     def is_empty(self, bucket: str) -> bool:
-        """Whether a bucket holds no object and no unfinished upload."""
+        """Whether a bucket holds no object, no version of one and no unfinished upload."""
         return all(
             self.connection.execute(sa.select(table.c.key).where(table.c.bucket == bucket).limit(1)).first() is None
-            for table in (OBJECTS, UPLOADS)
+            for table in (OBJECTS, VERSIONS, UPLOADS)
         )
 
     # Objects
 
     def get(self, bucket: str, key: str) -> StoredObject | None:
         """The object, or None."""
-        found = self.connection.execute(_GET, {"in_bucket": bucket, "at_key": key.encode()})
-        row = found.mappings().one_or_none()
-        return None if row is None else object_of(row)
+        row = _GET.first(self.connection, {"in_bucket": bucket, "at_key": key.encode()})
+        return None if row is None else object_of(dict(zip(_NAMES, row, strict=True)))
 
     def parts_of(self, stored: StoredObject) -> list[Part]:
-        """The parts that a finished object was uploaded in."""
-        query = sa.select(OBJECTS.c.parts).where(
-            OBJECTS.c.bucket == stored.bucket, OBJECTS.c.key == stored.key.encode(), OBJECTS.c.blob == stored.blob
-        )
-        return parts_of(self.connection.execute(query).scalar_one_or_none() or "")
+        """The parts that a finished object, or a version of it, was uploaded in."""
+        for table in (OBJECTS, VERSIONS):
+            query = sa.select(table.c.parts).where(
+                table.c.bucket == stored.bucket, table.c.key == stored.key.encode(), table.c.blob == stored.blob
+            )
+            found = self.connection.execute(query.limit(1)).scalar_one_or_none()
+            if found:
+                return parts_of(found)
+        return []
 
     def put(self, stored: StoredObject, parts: list[Part] | None = None) -> None:
         """Insert or replace: the moment the object exists."""
         self.remove(stored.bucket, stored.key)
-        self.connection.execute(sa.insert(OBJECTS).values(object_row(stored, parts_text(parts) if parts else "")))
+        _INSERT.run(self.connection, object_row(stored, parts_text(parts) if parts else ""))
 
     def remove(self, bucket: str, key: str) -> None:
         """Delete; the bytes go later."""
-        where = (OBJECTS.c.bucket == bucket, OBJECTS.c.key == key.encode())
-        blob = self.connection.execute(sa.select(OBJECTS.c.blob).where(*where)).scalar_one_or_none()
-        if blob is not None:
-            self.connection.execute(sa.delete(OBJECTS).where(*where))
-            self.release(blob)
+        found = _BLOB.first(self.connection, {"in_bucket": bucket, "at_key": key.encode()})
+        if found is not None:
+            self.connection.execute(sa.delete(OBJECTS).where(OBJECTS.c.bucket == bucket, OBJECTS.c.key == key.encode()))
+            self.release(str(found[0]))
 
     def scan(self, bucket: str, prefix: bytes, after: bytes, limit: int, start: bytes = b"") -> list[StoredObject]:
         """Objects whose key begins with ``prefix``, is greater than ``after`` and at least ``start``, in key order."""
@@ -194,10 +212,10 @@ class Index:
         return len(found), [name for name in found if name not in used]
 
     def referred(self, names: Collection[str]) -> set[str]:
-        """Those of ``names`` that an object, a part or a note refers to."""
+        """Those of ``names`` that an object, a version, a part or a note refers to."""
         return {
             name
-            for table in (OBJECTS, PARTS, GARBAGE)
+            for table in (OBJECTS, VERSIONS, PARTS, GARBAGE)
             for name in self.connection.execute(sa.select(table.c.blob).where(table.c.blob.in_(names))).scalars()
         }
 
@@ -212,13 +230,15 @@ class _Details(msgspec.Struct):
     public_access: PublicAccess | None = PublicAccess()
     tags: dict[str, str] = {}
     tagged: bool = False
+    versioning: str = ""
 
 
-def _bucket(row: sa.RowMapping) -> Bucket:
+def _bucket(row: Mapping[str, Any] | sa.RowMapping) -> Bucket:
     details = msgspec.json.decode(row["details"] or "{}", type=_Details)
     return Bucket(
-        row["name"], row["region"], row["created"], row["policy"], details.public_access, details.tags, details.tagged
-    )
+        row["name"], row["region"], row["created"], row["policy"], details.public_access, details.tags, details.tagged,
+        details.versioning,
+    )  # fmt: skip
 
 
 class StorageStore:
@@ -226,24 +246,11 @@ class StorageStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._get = _GET.compile(dialect=database.engine.dialect)
 
     def find(self, bucket: str, key: str) -> StoredObject | None:
-        """One object by name, straight from the driver: every GET asks this, and a transaction costs five times it."""
-        values = self._get.construct_params({"in_bucket": bucket, "at_key": key.encode()})
-        named = self._get.positiontup
-        given = values if named is None else tuple(values[name] for name in named)
-        connection = self._database.engine.raw_connection()
-        try:
-            cursor = connection.cursor()
-            try:
-                cursor.execute(str(self._get), given)
-                row = cursor.fetchone()
-            finally:
-                cursor.close()
-        finally:
-            connection.close()
-        return None if row is None else object_of(dict(zip(_NAMES, row, strict=True)))
+        """One object by name."""
+        with self.read() as index:
+            return index.get(bucket, key)
 
     @contextmanager
     def read(self) -> Iterator[Index]:

@@ -81,9 +81,9 @@ class UploadCalls:
 
         def begin() -> Any:
             self._upload(call)
-            return self._uploads.writer()
+            return self._uploads.writer(md5=False)
 
-        part = await receive(body, begin, keep)
+        part = await receive(body, begin, keep, "md5")
         return {"ETag": quoted(part.etag), **sums(kept_sums(part.sums), "")}
 
     def copy_part(self, call: AuthorizedCall) -> Mapping[str, Any]:
@@ -141,6 +141,7 @@ class UploadCalls:
             "Bucket": stored.bucket,
             "Key": stored.key,
             "ETag": quoted(stored.etag),
+            "VersionId": stored.version or None,
             **sums(stored.sums.values, stored.sums.type),
         }
 

@@ -2,52 +2,44 @@
 
 import asyncio
 import contextlib
+import hashlib
 import secrets
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 
 from lakewarden.kernel.call import Call, Principal, PrincipalType
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError, ServiceUnavailable, ValidationError
-from lakewarden.state.presence import Presence
-from lakewarden.studio import names
 from lakewarden.studio.door import Asgi, Door, open_door
 from lakewarden.studio.errors import (
     CannotStart,
     PageRefused,
-    ResourceInUse,
-    ResourceLimitExceeded,
-    ResourceNotFound,
     TrustRefused,
 )
-from lakewarden.studio.live import Live, idle_minutes, works
+from lakewarden.studio.live import Live, disk_bytes, idle_minutes, works
 from lakewarden.studio.model import (
     DELETED,
-    DELETING,
     FAILED,
     IN_SERVICE,
     JUPYTERLAB,
-    PENDING,
-    PRIVATE,
     App,
-    Domain,
     Space,
     UserProfile,
 )
-from lakewarden.studio.ports import ExecutionRoles, Launch, Spawner, Trail, Wearer, Worn
-from lakewarden.studio.service import StudioService, require
-from lakewarden.studio.store import StudioStore
+from lakewarden.studio.ports import ExecutionRoles, Launch, Spawner, Trail, Worn
+from lakewarden.studio.register import Register
+from lakewarden.studio.service import StudioService
+from lakewarden.studio.shelves import Shelves
 
 T = TypeVar("T")
-_MOST_RUNNING = 100
 _READY_SECONDS = 60.0
-_REMEMBERED = timedelta(hours=24)
-_IDLE_CHECK_SECONDS = 60.0
+_WATCH_SECONDS = 5.0
+_IDLE_ROUNDS = 12
 _log = structlog.get_logger("lakewarden.studio")
 _SERVICE = Principal(PrincipalType.SERVICE, "", "", "sagemaker.amazonaws.com", "sagemaker.amazonaws.com")
 
@@ -60,51 +52,54 @@ class Apps:
 
     def __init__(
         self,
-        store: StudioStore,
+        register: Register,
         service: StudioService,
         roles: ExecutionRoles,
         spawner: Spawner,
         trail: Trail,
-        presence: Presence,
         homes: Path,
         region: str,
         clock: Clock,
+        shelves: Shelves,
     ) -> None:
-        self._store = store
+        self._register = register
         self._service = service
         self._roles = roles
         self._spawner = spawner
         self._trail = trail
-        self._presence = presence
         self._homes = homes
         self._region = region
         self._clock = clock
+        self._shelves = shelves
         self._loop: asyncio.AbstractEventLoop | None = None
         self._endpoint: Asgi | None = None
-        self._live: dict[tuple[str, str], Live] = {}
+        self._live: dict[tuple[str, str, str], Live] = {}
         self._starting: dict[str, asyncio.Task[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lost: list[App] = []
 
     def recover(self) -> None:
-        """After a restart: no process outlives the server, so what was running has stopped; that is recorded."""
-        alive = self._presence.alive()
-        with self._store.write() as records:
-            for app in records.all(App):
-                if app.lives and app.server not in alive:
-                    reason = "The server was restarted."
-                    stopped = msgspec.structs.replace(app, status=DELETED, failure=reason, modified=self._now())
-                    records.put(stopped)
-                    self._lost.append(stopped)
+        """Record that apps of servers that are gone have stopped: no process outlives its server.
+
+        At a start these are our own of before. Where servers share a database, one that was killed is found out by the
+        others: within seconds, and whenever somebody wants to start, open or stop an app.
+        """
+        lost = self._register.lost()
+        self._lost += lost
+        if lost and self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: self._keep(self._tell_lost()))
+
+    async def _tell_lost(self) -> None:
+        lost, self._lost = self._lost, []
+        for app in lost:
+            await self._event(_SERVICE, "AppStopped", app, app.failure)
 
     async def attach(self, endpoint: Asgi) -> None:
         """Take up work on the running event loop; ``endpoint`` is what notebooks reach through their door."""
         self._loop = asyncio.get_running_loop()
         self._endpoint = endpoint
-        for app in self._lost:
-            await self._event(_SERVICE, "AppStopped", app, "", app.failure)
-        self._lost.clear()
-        self._keep(self._watch_idle())
+        await self._tell_lost()
+        self._keep(self._watch())
 
     async def close(self) -> None:
         """Stop every app, with nothing left behind."""
@@ -118,7 +113,6 @@ class Apps:
     def create(self, call: Call) -> App:
         """CreateApp: recorded as Pending; the process starts on the event loop."""
         params = call.params
-        name = names.name(params["AppName"], "appName")
         if params["AppType"] != JUPYTERLAB:
             raise ValidationError(f"Lakewarden runs JupyterLab apps, not {params['AppType']}.")
         if not params.get("SpaceName") or params.get("UserProfileName"):
@@ -128,70 +122,53 @@ class Apps:
         refusal = self._spawner.refusal()
         if refusal:
             raise ValidationError(f"This server does not start apps: {refusal}")
-        now = self._now()
-        with self._store.write() as records:
-            space = require(records, Space, params["DomainId"], params["SpaceName"])
-            if space.sharing != PRIVATE or not space.owner:
-                raise ValidationError(
-                    "Lakewarden does not run apps in shared spaces: their audit trail could not name one person."
-                )
-            require(records, UserProfile, space.domain, space.owner)
-            if records.app_on(space) is not None:
-                raise ResourceInUse(f"An app is running in the space {space.name} already.")
-            if sum(app.lives for app in records.all(App)) >= _MOST_RUNNING:
-                raise ResourceLimitExceeded(f"At most {_MOST_RUNNING} apps can run at a time.")
-            app = App(
-                domain=space.domain, name=name, id=secrets.token_hex(16), created=now, modified=now, status=PENDING,
-                space=space.name, resource_spec=params.get("ResourceSpec") or {},
-                tags=names.tags_of(params.get("Tags")), active=now,
-                server=self._presence.server,
-            )  # fmt: skip
-            records.put(app)
+        self.recover()
+        app = self._register.create(call)
         self._on_loop(self._begin, app)
         return app
 
     def delete(self, domain: str, space: str, name: str) -> App:
-        """DeleteApp: recorded as Deleting; the process is ended on the event loop."""
-        with self._store.write() as records:
-            app = require(records, App, domain, f"{space}/{JUPYTERLAB}/{name}")
-            if app.status in {DELETED, DELETING}:
-                raise ResourceNotFound(f"App {name} is deleted or being deleted.")
-            if app.lives and app.server != self._presence.server:
-                raise ResourceInUse(f"App {name} runs on another server of this lake and must be deleted there.")
-            app = msgspec.structs.replace(app, status=DELETING, modified=self._now())
-            records.put(app)
-        self._on_loop(self._end, app)
+        """DeleteApp: recorded as Deleting; the process is ended on the event loop of the server whose it is."""
+        self.recover()
+        app = self._register.delete(domain, space, name)
+        if self._register.is_ours(app):
+            self._on_loop(self._end, app)
         return app
 
     def listed(self, domain: str | None) -> list[App]:
         """Apps, with those that were deleted within a day."""
-        oldest = (self._clock() - _REMEMBERED).isoformat()
-        return [app for app in self._service.all(App, domain) if app.status != DELETED or app.modified > oldest]
+        return self._register.listed(domain)
 
     def active(self, app: App) -> str:
         """When a person last did something in the app."""
-        live = self._live.get((app.domain, app.space))
+        live = self._live.get(_key(app))
         return live.active.isoformat() if live is not None and live.app.id == app.id else app.active
 
     def forget_home(self, space: Space) -> None:
-        """Delete the home directory of a space that is gone."""
-        self._spawner.remove(self._home(space))
+        """Delete the home directories of a space that is gone."""
+        try:
+            self._spawner.remove(self._homes / space.id)
+        except OSError as error:  # nobody finds it any more: its name is the id of a space that is gone
+            _log.error("the home directory of a deleted space is left", space_id=space.id, error=str(error))
 
     # For the pages, on the event loop
 
-    def running(self, domain: str, space: str) -> Live | None:
-        """The app on a space, when it is in service."""
-        live = self._live.get((domain, space))
+    def running(self, domain: str, space: str, profile: str) -> Live | None:
+        """A person's app on a space, when it is in service."""
+        live = self._live.get((domain, space, profile))
         return live if live is not None and live.ready and not live.stopping else None
 
     async def ready(self, app: App) -> Live:
         """Wait until a Pending app is in service; raises :class:`PageRefused` with the reason when it fails."""
-        if app.server != self._presence.server:
-            raise PageRefused(503, "JupyterLab runs on another server of this lake.")
+        if not self._register.is_ours(app):
+            raise PageRefused(
+                503,
+                "Your JupyterLab runs on another server of this lake. Open Studio there, or stop the app here first.",
+            )
         task = self._starting.get(app.id)
         if task is not None:
             await asyncio.wait({task})
-        live = self.running(app.domain, app.space)
+        live = self.running(*_key(app))
         if live is None:
             stored = await self._off_loop(self._service.find, App, app.domain, app.key)
             raise PageRefused(503, f"JupyterLab did not start: {stored.failure if stored else 'it was deleted.'}")
@@ -212,7 +189,7 @@ class Apps:
         starting = self._starting.get(app.id)
         if starting is not None:
             starting.cancel()
-        live = self._live.get((app.domain, app.space))
+        live = self._live.get(_key(app))
         if live is not None and live.app.id == app.id:
             self._keep(self._stop(live, "DeleteApp"))
         else:
@@ -222,46 +199,53 @@ class Apps:
         await self._off_loop(self._mark, app, DELETED, "")
 
     async def _start(self, app: App) -> None:
-        profile = ""
         try:
             space = await self._off_loop(self._service.get, Space, app.domain, app.space)
-            profile = space.owner
-            worn = await self._wear(app.domain, profile)
-            live = await self._launch(app, space, worn)
+            person = await self._off_loop(self._service.get, UserProfile, app.domain, app.profile)
+            worn = await self._wear(app.domain, app.profile)
+            live = await self._launch(app, space, person, worn)
             await self._await_ready(live)
             live.ready = await self._off_loop(self._mark, app, IN_SERVICE, "")
             if not live.ready:
                 raise CannotStart("it was deleted meanwhile")
-            await self._event(live.principal, "AppInService", app, profile, "")
+            await self._event(live.principal, "AppInService", app, "")
         except asyncio.CancelledError:
             await self._abandon(app)
             raise
         except (TrustRefused, CannotStart, AwsError, OSError) as error:
             await self._abandon(app)
-            await self._off_loop(self._mark, app, FAILED, str(error))
-            await self._event(_SERVICE, "AppFailed", app, profile, str(error))
+            if not await self._off_loop(self._mark, app, FAILED, str(error)):
+                await self._gone(app)  # it was deleted through another server while it started
+            await self._event(_SERVICE, "AppFailed", app, str(error))
 
     async def _abandon(self, app: App) -> None:
-        live = self._live.pop((app.domain, app.space), None)
+        live = self._live.pop(_key(app), None)
         if live is not None:
             live.stopping = True
             await self._shut(live)
 
-    async def _launch(self, app: App, space: Space, worn: Worn) -> Live:
+    async def _launch(self, app: App, space: Space, person: UserProfile, worn: Worn) -> Live:
         if self._endpoint is None:
             raise CannotStart("the server is not ready")
         token, proof = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        base = f"/_studio/{app.domain}/{space.owner}/{space.name}/"
-        notebook = await self._spawner.start(
-            Launch(app.id, space.id, space.owner, base, self._home(space), self._region, proof, token)
-        )
-        live = Live(app, space.owner, base, proof, notebook, worn.principal, self._clock())
-        self._live[app.domain, app.space] = live
+        base = f"/_studio/{app.domain}/{person.name}/{space.name}/"
+        packages = Shelves.PATH if await self._shelves.reached(app.domain) else ""
+        disk = await self._off_loop(disk_bytes, self._service, space, person.name)
+        user, home = space.id, self._homes / space.id
+        if not space.private:
+            # INVARIANT (no_escalation): what starts by itself (settings, start-up files, packages) lies in a home, so
+            # no two people share one; what a shared space's people share is a directory of documents beside it.
+            user, home = hashlib.sha256(f"{space.id} {person.id}".encode()).hexdigest(), home / "people" / person.id
+        launch = Launch(app.id, user, person.name, base, home, self._region, proof, token, packages, disk)
+        if not space.private:
+            launch = replace(launch, common=self._homes / space.id / "common", group_id=space.id)
+        notebook = await self._spawner.start(launch)
+        live = Live(app, person.name, base, proof, notebook, worn.principal, self._clock())
+        self._live[_key(app)] = live
         self._keep(self._await_end(live))
         role = worn.principal.grantee_arn
-        live.door = await open_door(
-            notebook.endpoint, Door(self._endpoint, token, lambda: self._wear(app.domain, space.owner, role))
-        )
+        door = Door(self._endpoint, token, lambda: self._wear(app.domain, person.name, role), self._shelves.shelf(live))
+        live.door = await open_door(notebook.endpoint, door)
         return live
 
     async def _await_ready(self, live: Live) -> None:
@@ -282,20 +266,20 @@ class Apps:
             return
         live.ending = reason
         live.stopping = True
-        self._live.pop((live.app.domain, live.app.space), None)
+        self._live.pop(_key(live.app), None)
         await self._shut(live)
         if live.ready:  # else whoever waits for its start tells
             await self._off_loop(self._mark, live.app, FAILED, reason)
-            await self._event(live.principal, "AppFailed", live.app, live.profile, reason)
+            await self._event(live.principal, "AppFailed", live.app, reason)
 
     async def _stop(self, live: Live, reason: str) -> None:
         if live.stopping:
             return
         live.stopping = True
-        self._live.pop((live.app.domain, live.app.space), None)
+        self._live.pop(_key(live.app), None)
         await self._shut(live)
         await self._off_loop(self._mark, live.app, DELETED, "" if reason == "DeleteApp" else reason)
-        await self._event(live.principal, "AppStopped", live.app, live.profile, reason)
+        await self._event(live.principal, "AppStopped", live.app, reason)
 
     async def _shut(self, live: Live) -> None:
         for task in live.sockets:
@@ -304,15 +288,21 @@ class Apps:
             live.door.close()
         await live.notebook.stop()
 
-    async def _watch_idle(self) -> None:
+    async def _watch(self) -> None:
+        """What other servers of the database have done, and who is idle."""
+        rounds = 0
         while True:
-            await asyncio.sleep(_IDLE_CHECK_SECONDS)
-            for live in list(self._live.values()):
-                try:
-                    if await self.is_idle(live):
+            await asyncio.sleep(_WATCH_SECONDS)
+            rounds += 1
+            try:
+                await self._off_loop(self.recover)
+                for live in list(self._live.values()):
+                    if not await self._off_loop(self._register.stands, live.app):
+                        await self._stop(live, "DeleteApp")
+                    elif rounds % _IDLE_ROUNDS == 0 and await self.is_idle(live):
                         await self._stop(live, "The app was idle.")
-                except (AwsError, OSError) as error:
-                    _log.warning("an idle app could not be stopped", app=live.app.id, error=str(error))
+            except (AwsError, OSError) as error:
+                _log.warning("apps could not be looked after; the next round tries again", error=str(error))
 
     async def is_idle(self, live: Live) -> bool:
         """Whether nobody has used an app for as long as its settings allow, and no kernel is at work in it."""
@@ -322,44 +312,21 @@ class Apps:
         return not await works(live)
 
     async def _wear(self, domain: str, profile: str, role: str = "") -> Worn:
-        return await self._roles.wear(await self._off_loop(self._wearer, domain, profile, role))
-
-    def _wearer(self, domain: str, profile: str, role: str) -> Wearer:
-        found = self._service.find(Domain, domain)
-        owner = self._service.find(UserProfile, domain, profile)
-        if found is None or owner is None:
-            raise TrustRefused("The user profile does not exist any more.")
-        wearer = self._service.wearer(found, owner)
-        # A running app keeps the role that it was started with, as at AWS; a new role is worn from the next start on.
-        return Wearer(role, wearer.domain, wearer.profile, wearer.identity) if role else wearer
+        return await self._roles.wear(await self._off_loop(self._register.wearer, domain, profile, role))
 
     def _mark(self, app: App, status: str, failure: str) -> bool:
-        """Record a new status, unless the app was replaced or is being deleted; answers whether it was recorded."""
-        with self._store.write() as records:
-            stored = records.get(App, app.domain, app.key)
-            if stored is None or stored.id != app.id:
-                return False
-            if stored.status == DELETING and status != DELETED:
-                return False
-            records.put(
-                msgspec.structs.replace(
-                    stored, status=status, failure=failure, modified=self._now(), active=self.active(stored)
-                )
-            )
-            return True
+        live = self._live.get(_key(app))
+        active = live.active.isoformat() if live is not None and live.app.id == app.id else ""
+        return self._register.mark(app, status, failure, active)
 
-    async def _event(self, principal: Principal, name: str, app: App, profile: str, reason: str) -> None:
-        details = {"domainId": app.domain, "userProfileName": profile, "spaceName": app.space, "appId": app.id}
+    async def _event(self, principal: Principal, name: str, app: App, reason: str) -> None:
+        details = {"domainId": app.domain, "userProfileName": app.profile, "spaceName": app.space, "appId": app.id}
         details |= {"reason": reason} if reason else {}
         try:
             await self._trail.event(principal, name, details)
         except AwsError as error:
             # The API call that asked for it is in the log already; only this later event is lost.
             _log.error("an event of an app could not be recorded", event_name=name, error=error.message)
-
-    def _home(self, space: Space) -> Path:
-        """Named by the space's id: a space made later under the same name finds nothing of the first."""
-        return self._homes / space.id
 
     def _on_loop(self, do: Any, app: App) -> None:
         if self._loop is None:
@@ -377,3 +344,7 @@ class Apps:
 
     def _now(self) -> str:
         return self._clock().isoformat()
+
+
+def _key(app: App) -> tuple[str, str, str]:
+    return (app.domain, app.space, app.profile)

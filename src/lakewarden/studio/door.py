@@ -1,4 +1,4 @@
-"""The one door of a notebook's wall: the AWS endpoint, and the credentials of the notebook's role.
+"""The one door of a notebook's wall: the AWS endpoint, the credentials of the notebook's role, and maybe packages.
 
 The listening socket was made inside the notebook's network and handed out; we accept on it here. So whoever talks on it
 is that notebook, and a notebook can talk to nothing else.
@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from lakewarden.connections import Connection
 from lakewarden.studio.errors import TrustRefused
+from lakewarden.studio.index import PACKAGES
 from lakewarden.studio.ports import Worn
 
 Scope = MutableMapping[str, Any]
@@ -27,12 +28,17 @@ CREDENTIALS = "/_studio/credentials"
 
 
 class Door:
-    """The ASGI application behind a notebook's door. ``wear`` answers fresh credentials of its role."""
+    """The ASGI application behind a notebook's door. ``wear`` answers fresh credentials of its role; ``packages`` is
+    the operator's package index, where there is one.
+    """
 
-    def __init__(self, endpoint: Asgi, token: str, wear: Callable[[], Awaitable[Worn]]) -> None:
+    def __init__(
+        self, endpoint: Asgi, token: str, wear: Callable[[], Awaitable[Worn]], packages: Asgi | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._token = token.encode()
         self._wear = wear
+        self._packages = packages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI entry point."""
@@ -41,6 +47,8 @@ class Door:
         if scope["path"] == CREDENTIALS:
             status, body = await self._credentials(scope)
             await answer_json(send, status, body)
+        elif self._packages is not None and scope["path"].startswith(PACKAGES):
+            await self._packages(scope, receive, send)
         # INVARIANT (least_reach): pages, other notebooks, metrics and the console are no part of the endpoint.
         elif scope["path"].startswith("/_"):
             await answer_json(send, 404, {"message": "Not found."})

@@ -30,9 +30,13 @@ class CannotStart(Exception):
 
 
 class PageRefused(Exception):
-    """A request to a page or a notebook that is not answered. ``status`` is HTTP's, the text is shown to the person."""
+    """A request to a page or a notebook that is not answered. ``status`` is HTTP's, the text is shown to the person.
 
-    def __init__(self, status: int, text: str) -> None:
+    ``start`` is the space whose JupyterLab she may start from that page; empty for none.
+    """
+
+    def __init__(self, status: int, text: str, start: str = "") -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.start = start

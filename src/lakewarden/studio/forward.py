@@ -1,4 +1,4 @@
-"""HTTP to a notebook's JupyterLab: one request, one answer, over a connection of its own."""
+"""HTTP to a notebook's JupyterLab, and to others: one request, one answer, over a connection of its own."""
 
 import asyncio
 import contextlib
@@ -64,7 +64,7 @@ class Answer:
             data = await self._reader.read(_CHUNK)
             if not data:
                 if any(name in {b"content-length", b"transfer-encoding"} for name, _ in self.headers):
-                    raise ConnectionError("the notebook's answer broke off")
+                    raise ConnectionError("the answer broke off")
                 return
             _feed(self._parser, data)
 
@@ -81,6 +81,14 @@ async def exchange(
     ``headers`` must hold no line breaks (they come from a parser) and say how long the body is.
     """
     reader, writer = await asyncio.open_unix_connection(sock=await notebook.connect())
+    return await converse(reader, writer, method, target, headers, body)
+
+
+async def converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, method: str, target: bytes, headers: Pairs,
+    body: AsyncIterator[bytes] | None = None,
+) -> Answer:  # fmt: skip
+    """The same over a connection that stands already; it is closed with the answer, or when there is none."""
     try:
         head = b"".join(b"%s: %s\r\n" % pair for pair in headers)
         writer.write(b"%s %s HTTP/1.1\r\n%sConnection: close\r\n\r\n" % (method.encode("ascii"), target, head))
@@ -94,7 +102,7 @@ async def exchange(
             data = await reader.read(_CHUNK)
             received += len(data)
             if not data or received > _HEADER_LIMIT + _CHUNK:
-                raise ConnectionError("the notebook gave no answer")
+                raise ConnectionError("there was no answer")
             _feed(parser, data)
         return Answer(parser.get_status_code(), parsed, parser, reader, writer)
     except BaseException:
@@ -133,4 +141,4 @@ def _feed(parser: httptools.HttpResponseParser, data: bytes) -> None:
     try:
         parser.feed_data(data)
     except httptools.HttpParserError as error:
-        raise ConnectionError("the notebook's answer is not HTTP") from error
+        raise ConnectionError("the answer is not HTTP") from error

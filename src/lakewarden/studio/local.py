@@ -6,26 +6,31 @@ import json
 import os
 import shutil
 import signal
+import site
 import socket
 import stat
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from lakewarden.studio import sandbox, seccomp
+import structlog
+
+from lakewarden.studio import files, sandbox, seccomp
 from lakewarden.studio.errors import CannotStart
 from lakewarden.studio.ports import Launch, Limits
 from lakewarden.studio.processes import descendants, table
-from lakewarden.studio.sandbox import HOME, LAUNCHER, SHARED, Rooms
+from lakewarden.studio.sandbox import COMMON, HOME, LAUNCHER, SHARED, Rooms
+from lakewarden.studio.watch import Watch, Watched
 
 PORT = 7070
 _HANDSHAKE_SECONDS = 30
-_WATCH_SECONDS = 1.0
 _KEPT_OUTPUT = 8192
 _SOCKET = "jupyter.sock"
 _SAMPLES = Path(__file__).parent / "samples"
+_log = structlog.get_logger("lakewarden.studio")
 
 
 class LocalSpawner:
@@ -36,8 +41,9 @@ class LocalSpawner:
     """
 
     def __init__(
-        self, root: Path, data: Path, limits: Limits, *, server: str = "", port: int = PORT, unsafe: bool = False
-    ) -> None:
+        self, root: Path, data: Path, limits: Limits, *, server: str = "", port: int = PORT, unsafe: bool = False,
+        watch: Watch | None = None,
+    ) -> None:  # fmt: skip
         self._root = root
         self._run = root / "run" / (server or "alone")
         self._data = data
@@ -45,6 +51,7 @@ class LocalSpawner:
         self._port = port
         self._unsafe = unsafe
         self._sound = False
+        self._watch = watch or Watch()
 
     def refusal(self) -> str:
         """Why apps cannot be started here; empty when they can. Tries the wall once."""
@@ -67,13 +74,13 @@ class LocalSpawner:
         if refusal:
             raise CannotStart(refusal)
         root = sandbox.privileged() and not self._unsafe
-        owner = sandbox.user_of(launch.space_id) if root else None
+        owner = sandbox.user_of(launch.user_id) if root else None
         rooms = await loop.run_in_executor(None, self._furnish, launch, owner)
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
                 process = await self._spawn(rooms, theirs.fileno(), root=root)
-            notebook = LocalNotebook(process, rooms, self._limits)
+            notebook = LocalNotebook(process, rooms, self._limits_of(launch), self._watch)
             try:
                 orders = json.dumps(self._orders(launch, rooms, owner)).encode() + b"\n"
                 notebook.door = await loop.run_in_executor(None, _hand_over, ours, orders)
@@ -83,12 +90,18 @@ class LocalSpawner:
         return notebook
 
     def remove(self, home: Path) -> None:
-        """Delete a home directory; links in it are deleted, never followed."""
-        shutil.rmtree(home, ignore_errors=True)
+        """Delete a home directory; links in it are deleted, never followed. Raises ``OSError``."""
+        files.remove(home)
 
     def sweep(self) -> None:
         """Delete what apps of an earlier server left behind; their processes died with it."""
-        shutil.rmtree(self._root / "run", ignore_errors=True)
+        try:
+            files.remove(self._root / "run")
+        except OSError as error:
+            _log.warning("temporary files of earlier apps could not be deleted", error=str(error))
+
+    def _limits_of(self, launch: Launch) -> Limits:
+        return replace(self._limits, disk=launch.disk or self._limits.disk)
 
     async def _spawn(self, rooms: Rooms, channel: int, *, root: bool) -> Process:
         launcher = str(Path(__file__).parent / "inside" / "launch.py")
@@ -105,13 +118,19 @@ class LocalSpawner:
     def _furnish(self, launch: Launch, owner: int | None) -> Rooms:
         """Make the app's directories. Everything in ``home`` and ``shared`` is the notebook's to change afterwards."""
         place = self._run / launch.app_id
-        rooms = Rooms(launch.home, place / "shared", place / "tmp", place / "etc")
+        rooms = Rooms(launch.home, place / "shared", place / "tmp", place / "etc", launch.common)
         self._root.mkdir(mode=0o700, exist_ok=True)
         place.mkdir(mode=0o755, parents=True)
         new = not rooms.home.exists()
         for room in (rooms.home, rooms.shared, rooms.scratch, rooms.etc):
             room.mkdir(mode=0o700, parents=True, exist_ok=True)
         rooms.etc.chmod(0o755)
+        group = sandbox.user_of(launch.group_id) if launch.common and owner is not None else None
+        if launch.common is not None:
+            launch.common.mkdir(mode=0o700, exist_ok=True)
+            if group is not None:  # files made in it are the group's, whoever makes them
+                os.chown(launch.common, 0, group)
+                launch.common.chmod(0o2770)
         # Passable for bubblewrap, which has no capabilities left when Python lies below /tmp; our root is closed to others.
         rooms.scratch.chmod(0o755)
         uid = owner if owner is not None else 1000
@@ -136,20 +155,27 @@ class LocalSpawner:
 
     def _orders(self, launch: Launch, rooms: Rooms, owner: int | None) -> dict[str, object]:
         home, shared = (str(rooms.home), str(rooms.shared)) if self._unsafe else (HOME, SHARED)
-        endpoint = "http://127.0.0.1:{port}"
+        endpoint, own = "http://127.0.0.1:{port}", f"{home}/.python"
         return {
             "die_with_parent": self._unsafe,
             "uid": owner,
             "gid": owner,
+            "groups": [sandbox.user_of(launch.group_id)] if launch.group_id and owner is not None else [],
+            "common": (str(rooms.common) if self._unsafe else COMMON) if rooms.common is not None else "",
             "memory": self._limits.memory,
             "processes": self._limits.processes,
             "cores": self._limits.cores,
+            "disk": self._limits_of(launch).disk,
             "port": 0 if self._unsafe else self._port,
             "home": home,
             "shared": shared,
             "profile": launch.profile,
             "proof": launch.proof,
+            "python": getattr(sys, "_base_executable", sys.executable),
+            "own_python": own,
+            "packages": site.getsitepackages(),
             "environment": {
+                **_pip(f"{endpoint}{launch.packages}" if launch.packages else ""),
                 "AWS_ENDPOINT_URL": endpoint,
                 "AWS_DEFAULT_REGION": launch.region,
                 "AWS_REGION": launch.region,
@@ -157,9 +183,10 @@ class LocalSpawner:
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{shared}/token",
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "HOME": home,
+                "JUPYTER_PATH": f"{own}/share/jupyter",
                 "JUPYTER_RUNTIME_DIR": f"{shared}/jupyter",
                 "LANG": "C.UTF-8",
-                "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
+                "PATH": f"{own}/bin:{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin",
                 "SHELL": "/bin/bash",
                 "USER": "sagemaker-user",
             },
@@ -184,15 +211,16 @@ class LocalSpawner:
 class LocalNotebook:
     """Implements :class:`lakewarden.studio.ports.Notebook`."""
 
-    def __init__(self, process: Process, rooms: Rooms, limits: Limits) -> None:
+    def __init__(self, process: Process, rooms: Rooms, limits: Limits, watch: Watch) -> None:
         self.door: socket.socket | None = None
         self._process = process
         self._rooms = rooms
-        self._limits = limits
         self._output = bytearray()
         self._verdict = ""
         self._reading = asyncio.create_task(self._read())
-        self._watching = asyncio.create_task(self._watch())
+        self._watch = watch
+        self._watched = Watched(process.pid, rooms.writable, limits, self._judge)
+        watch.add(self._watched)
 
     @property
     def pid(self) -> int:
@@ -237,12 +265,15 @@ class LocalNotebook:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one.pid, signal.SIGKILL)
         await self._process.wait()
-        self._watching.cancel()
+        self._watch.remove(self._watched)
         await asyncio.wait({self._reading}, timeout=1)
         self._reading.cancel()
         if self.door is not None:
             self.door.close()
-        await asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, self._rooms.shared.parent, True)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, files.remove, self._rooms.shared.parent)
+        except OSError as error:  # the next start of the server sweeps it
+            _log.warning("an app's temporary files could not be deleted", error=str(error))
 
     def output(self) -> str:
         """The last lines that the process wrote."""
@@ -255,25 +286,14 @@ class LocalNotebook:
             self._output += chunk
             del self._output[:-_KEPT_OUTPUT]
 
-    async def _watch(self) -> None:
-        """Kill what takes more memory than the app may have: the largest process first, as the kernel would."""
-        loop = asyncio.get_running_loop()
-        while self._process.returncode is None:
-            await asyncio.sleep(_WATCH_SECONDS)
-            family = descendants(self._process.pid, await loop.run_in_executor(None, table))
-            if len(family) > 2 * self._limits.processes:
-                self._verdict = f"The app ran more than {self._limits.processes} processes."
-                self._kill(self._process.pid)
-            elif sum(one.memory for one in family) > self._limits.memory:
-                largest = max(family, key=lambda one: one.memory)
-                if largest in family[:3]:
-                    self._verdict = f"The app used more than {self._limits.memory // 1024**2} MiB of memory."
-                self._kill(largest.pid)
+    def _judge(self, reason: str) -> None:
+        self._verdict = reason
 
-    @staticmethod
-    def _kill(pid: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+
+def _pip(index: str) -> dict[str, str]:
+    """pip's settings: the one index that there is, or none, so that it does not wait for one that it cannot reach."""
+    quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    return {**quiet, "PIP_INDEX_URL": index} if index else {**quiet, "PIP_NO_INDEX": "1"}
 
 
 @contextlib.contextmanager

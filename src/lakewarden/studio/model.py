@@ -12,6 +12,8 @@ FAILED = "Failed"
 JUPYTERLAB = "JupyterLab"
 PRIVATE = "Private"
 SHARED = "Shared"
+PUBLIC = "PublicInternetOnly"
+VPC = "VpcOnly"
 
 Settings = dict[str, Any]
 """A settings structure of the API, under the API's own member names."""
@@ -84,9 +86,20 @@ class Space(Resource, frozen=True, kw_only=True):
     settings: Settings = msgspec.field(default_factory=dict)
     display_name: str = ""
 
+    @property
+    def private(self) -> bool:
+        """Whether it is its owner's alone."""
+        return self.sharing == PRIVATE and bool(self.owner)
+
+    def opens_for(self, profile: str) -> bool:
+        """Whether a profile of the domain may come here at all; what it may do here its role's policies decide."""
+        return self.owner == profile if self.private else True
+
 
 class App(Resource, frozen=True, kw_only=True):
-    """A JupyterLab on a space. ``active`` is the last moment that a person did something in it, ``server`` the name of
+    """A JupyterLab on a space, one person's: ``profile`` is whose role it wears and who alone can open it.
+
+    ``active`` is the last moment that a person did something in it, ``server`` the name of
     the server whose process it is.
     """
 
@@ -97,6 +110,7 @@ class App(Resource, frozen=True, kw_only=True):
     resource_spec: Settings = msgspec.field(default_factory=dict)
     active: str = ""
     server: str = ""
+    profile: str = ""
 
     @property
     def key(self) -> str:
@@ -141,3 +155,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     space: str = ""
     session_seconds: int = 0
     landing: str = ""
+
+    @property
+    def begun(self) -> int:
+        """When a browser session began, in epoch seconds."""
+        return self.expires - self.session_seconds

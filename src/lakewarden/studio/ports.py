@@ -66,27 +66,37 @@ class Trail(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one app may use: bytes of memory, processes, processor cores."""
+    """What one app may use: bytes of memory, processes, processor cores, and bytes on disk: its home and what it has
+    for temporary files.
+    """
 
     memory: int = 2 * 1024**3
     processes: int = 256
     cores: int = 2
+    disk: int = 20 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a notebook process is started with. ``home`` is made if it is not there. ``base`` is the URL path that it
-    serves under, ``proof`` what it takes as the mark of a request from us, ``token`` opens its credentials.
+    """What a notebook process is started with. ``user_id`` (hex digits) stands for whose home it is: processes with the
+    same one share it. ``home`` is made if it is not there. ``base`` is the URL path that it
+    serves under, ``proof`` what it takes as the mark of a request from us, ``token`` opens its credentials;
+    ``packages`` is the path of a package index on its endpoint, empty for none. ``disk`` is how many bytes its files may
+    take, 0 for the spawner's own limit. ``common`` is a directory that all with the same ``group_id`` may write.
     """
 
     app_id: str
-    space_id: str
+    user_id: str
     profile: str
     base: str
     home: Path
     region: str
     proof: str = field(repr=False)
     token: str = field(repr=False)
+    packages: str = ""
+    disk: int = 0
+    common: Path | None = None
+    group_id: str = ""
 
 
 class Notebook(Protocol):

@@ -10,7 +10,7 @@ from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import ValidationError
 from lakewarden.studio import names
 from lakewarden.studio.errors import ResourceInUse, ResourceLimitExceeded, ResourceNotFound
-from lakewarden.studio.model import PRIVATE, SHARED, App, Domain, Resource, Space, UserProfile
+from lakewarden.studio.model import PRIVATE, PUBLIC, SHARED, VPC, App, Domain, Resource, Space, UserProfile
 from lakewarden.studio.ports import ExecutionRoles, Wearer
 from lakewarden.studio.store import Records, StudioStore
 
@@ -68,7 +68,7 @@ class StudioService:
             raise ValidationError("DefaultUserSettings must name an ExecutionRole.")
         self._check_roles(settings, params.get("DefaultSpaceSettings"))
         network = {key: params[key] for key in _NETWORK if key in params}
-        network.setdefault("AppNetworkAccessType", "PublicInternetOnly")
+        network.setdefault("AppNetworkAccessType", PUBLIC)
         _check_network(network)
         _check_identity(params.get("DomainSettings"))
         now = self._now()
@@ -148,7 +148,7 @@ class StudioService:
         with self._store.write() as records:
             profile = require(records, UserProfile, domain, name)
             spaces = records.spaces_of(domain, name)
-            if any(records.app_on(space) for space in spaces):
+            if records.apps_of(domain, name) or any(records.apps_on(space) for space in spaces):
                 raise ResourceInUse(f"Unable to delete UserProfile {name}: its apps must be deleted first.")
             if spaces:
                 raise ResourceInUse(f"Unable to delete UserProfile {name}: its spaces must be deleted first.")
@@ -192,10 +192,10 @@ class StudioService:
             return changed
 
     def delete_space(self, domain: str, name: str) -> Space:
-        """DeleteSpace; raises :class:`ResourceInUse` while its app runs. Its home directory is the caller's to remove."""
+        """DeleteSpace; raises :class:`ResourceInUse` while an app runs on it. Its home directories are the caller's to remove."""
         with self._store.write() as records:
             space = require(records, Space, domain, name)
-            if records.app_on(space) is not None:
+            if records.apps_on(space):
                 raise ResourceInUse(f"Unable to delete Space {name}: its apps must be deleted first.")
             for app in records.all(App, domain):
                 if app.space == name:
@@ -252,9 +252,9 @@ def _insert(records: Records, made: R) -> R:
 
 
 def _check_network(network: Mapping[str, Any]) -> None:
-    if network["AppNetworkAccessType"] not in {"VpcOnly", "PublicInternetOnly"}:
+    if network["AppNetworkAccessType"] not in {VPC, PUBLIC}:
         raise ValidationError("AppNetworkAccessType must be VpcOnly or PublicInternetOnly.")
-    if network["AppNetworkAccessType"] == "VpcOnly" and not (network.get("VpcId") and network.get("SubnetIds")):
+    if network["AppNetworkAccessType"] == VPC and not (network.get("VpcId") and network.get("SubnetIds")):
         raise ValidationError("VpcId and SubnetIds are required for AppNetworkAccessType VpcOnly.")
 
 

@@ -47,10 +47,10 @@ class Reader:
         self._source = source.__aiter__()
         self._signer = signer
         self._trailer = trailer
-        self._buffer = bytearray()
+        self._rest = memoryview(b"")
         self.trailers: Mapping[str, str] = {}
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes | memoryview]:
         """The decoded bytes; raises AwsErrors on anything that is not exactly the format."""
         while True:
             size, claimed = self._head(await self._line())
@@ -101,7 +101,7 @@ class Reader:
 
     async def _drain(self) -> None:
         """Nothing but the last line end may follow."""
-        rest = bytes(self._buffer)
+        rest = bytes(self._rest)
         async for piece in self._source:
             rest += piece
             if len(rest) > 2:
@@ -110,35 +110,34 @@ class Reader:
             raise InvalidRequest("Bytes follow the last chunk.")
 
     async def _fill(self) -> None:
+        """What came next, behind what is left: a line end or a few bytes of a chunk that lie across two pieces."""
         try:
-            self._buffer += await self._source.__anext__()
+            piece = await self._source.__anext__()
         except StopAsyncIteration:
             raise IncompleteBody("The request body terminated unexpectedly.") from None
+        self._rest = memoryview(bytes(self._rest) + piece if self._rest else piece)
 
     async def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\r\n")) < 0:
-            if len(self._buffer) > _LONGEST_LINE:
+        while True:
+            head = bytes(self._rest[: _LONGEST_LINE + 2])
+            end = head.find(b"\r\n")
+            if end >= 0:
+                self._rest = self._rest[end + 2 :]
+                return head[:end]
+            if len(self._rest) > _LONGEST_LINE:
                 raise InvalidRequest("A chunk's first line is too long.")
             await self._fill()
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
-        return line
 
     async def _exactly(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            await self._fill()
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return data
+        pieces = [bytes(piece) async for piece in self._pieces(size)]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _pieces(self, size: int) -> AsyncIterator[bytes]:
+    async def _pieces(self, size: int) -> AsyncIterator[memoryview]:
+        """The next ``size`` bytes, as they came: nothing is copied."""
         while size:
-            if not self._buffer:
+            if not self._rest:
                 await self._fill()
-            if len(self._buffer) <= size:
-                piece, self._buffer = bytes(self._buffer), bytearray()
-            else:
-                piece = bytes(memoryview(self._buffer)[:size])
-                del self._buffer[:size]
+            piece = self._rest[:size]
+            self._rest = self._rest[size:]
             size -= len(piece)
             yield piece

@@ -3,9 +3,9 @@
 import asyncio
 import base64
 import binascii
-import hashlib
 import hmac
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import cast
 
 from lakewarden.kernel.checksums import DEFAULT
 from lakewarden.wire import checksums, chunked
@@ -26,7 +26,7 @@ def stream(request: RawRequest, signature: Signature | None, key: bytes, *, summ
     """
     kind = signature.payload_hash if signature is not None else UNSIGNED_PAYLOAD
     reader: chunked.Reader | None = None
-    source = request.body
+    source: AsyncIterable[bytes | memoryview] = request.body
     if kind in chunked.KINDS:
         signer = None
         if signature is not None and kind != chunked.UNSIGNED_TRAILER:
@@ -42,7 +42,12 @@ class Verified:
     """``kernel.call.Upload``: the body in pieces of about 1 MiB, hashed away from the event loop while it is consumed."""
 
     def __init__(
-        self, request: RawRequest, source: AsyncIterable[bytes], reader: chunked.Reader | None, kind: str, summed: bool
+        self,
+        request: RawRequest,
+        source: AsyncIterable[bytes | memoryview],
+        reader: chunked.Reader | None,
+        kind: str,
+        summed: bool,
     ) -> None:
         self._request = request
         self._source = source
@@ -51,10 +56,27 @@ class Verified:
         self._expected = _announced(request, summed)
         self._trailing = _trailing(request) if reader is not None else ()
         # S3's default kind costs next to nothing, and the checksum of an object in parts is made of it.
-        wanted = {*self._expected, *self._trailing, DEFAULT}
+        self._kept = {*self._expected, *self._trailing, DEFAULT}
+        if "x-amz-checksum-md5" not in request.headers:
+            self._kept.discard("md5")  # Content-MD5 is a promise about the transfer, not a checksum that S3 keeps
+        wanted = {*self._expected, *self._trailing, DEFAULT, *(("sha256",) if is_hash(kind) else ())}
         self._running = {name: checksums.start(name) for name in sorted(wanted)}
-        self._digest = hashlib.sha256() if is_hash(kind) else None
         self._sums: dict[str, str] = {}
+
+    @property
+    def length(self) -> int | None:
+        """How many decoded bytes are announced."""
+        header = "content-length" if self._reader is None else "x-amz-decoded-content-length"
+        text = self._request.headers.get(header)
+        return int(text) if text.isascii() and text.isdigit() else None
+
+    def also(self, kind: str) -> None:
+        """One checksum more; what is computed anyway is not computed twice."""
+        self._running.setdefault(kind, checksums.start(kind))
+
+    def digest(self, kind: str) -> str:
+        """The checksum of ``kind``, in hex."""
+        return self._running[kind].digest().hex()
 
     @property
     def checksums(self) -> Mapping[str, str]:
@@ -72,44 +94,51 @@ class Verified:
                     await hashing
                     hashing = None
                 if len(piece) <= _INLINE:
-                    self._absorb(piece)
+                    _absorb(self._running.values(), piece)
                 else:
-                    hashing = asyncio.ensure_future(asyncio.to_thread(self._absorb, piece))
+                    hashing = asyncio.ensure_future(self._hash(piece))
                 yield piece
         finally:
             if hashing is not None:
                 await hashing
         self._check(length)
 
-    def _absorb(self, piece: bytes) -> None:
-        for checksum in self._running.values():
-            checksum.update(piece)
-        if self._digest is not None:
-            self._digest.update(piece)
+    async def _hash(self, piece: bytes) -> None:
+        """On other threads: MD5, the slowest, on one of its own, so that the others cost no time beside it."""
+        slow = [running for name, running in self._running.items() if name == "md5"]
+        others = [running for name, running in self._running.items() if name != "md5"]
+        if not slow or len(others) == 1:
+            await asyncio.to_thread(_absorb, self._running.values(), piece)
+        else:
+            await asyncio.gather(asyncio.to_thread(_absorb, slow, piece), asyncio.to_thread(_absorb, others, piece))
 
     def _check(self, length: int) -> None:
         _check_length(self._request, length, chunked_body=self._reader is not None)
-        if self._digest is not None and not hmac.compare_digest(self._digest.hexdigest(), self._kind):
+        if is_hash(self._kind) and not hmac.compare_digest(self.digest("sha256"), self._kind):
             raise ContentSha256Mismatch("The provided 'x-amz-content-sha256' header does not match what was computed.")
         expected = self._expected
         if self._reader is not None:
             expected |= {name: self._reader.trailers.get(checksums.PREFIX + name, "") for name in self._trailing}
         actual = {name: running.digest() for name, running in self._running.items()}
         _check_sums(expected, actual)
-        # Content-MD5 is a promise about the transfer, not a checksum that S3 keeps.
-        kept = {*actual} if "x-amz-checksum-md5" in self._request.headers else {*actual} - {"md5"}
-        self._sums = {name: base64.b64encode(actual[name]).decode("ascii") for name in sorted(kept)}
+        self._sums = {name: base64.b64encode(actual[name]).decode("ascii") for name in sorted(self._kept)}
 
 
-async def _batches(source: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+def _absorb(running: Iterable[checksums.Checksum], piece: bytes) -> None:
+    for checksum in running:
+        checksum.update(piece)
+
+
+async def _batches(source: AsyncIterable[bytes | memoryview]) -> AsyncIterator[bytes]:
     """The same bytes in fewer pieces: each one costs the consumer a change of thread."""
-    waiting: list[bytes] = []
+    waiting: list[bytes | memoryview] = []
     held = 0
     async for piece in source:
         waiting.append(piece)
         held += len(piece)
         if held >= _BATCH:
-            yield waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            # A piece may be a view: whoever only hashes and writes it does not mind.
+            yield cast("bytes", waiting[0]) if len(waiting) == 1 else b"".join(waiting)
             waiting, held = [], 0
     if waiting:
         yield b"".join(waiting)

@@ -147,7 +147,7 @@ def test_a_second_place_that_fails_stops_nothing_and_is_caught_up(database: Data
     places = (AnchorFile(tmp_path / "heads"), AnchorFile(elsewhere))
     key = Ed25519PrivateKey.generate()
     for number in range(2):
-        log = AuditLog(AuditStore(database, SEAL), Anchors(places, tmp_path / "newest", key))
+        log = AuditLog(AuditStore(database, SEAL), Anchors(places[0], places[1:], tmp_path / "newest", key))
         log.append(record(number)).result()
         log.close()
         elsewhere.parent.mkdir(exist_ok=True)

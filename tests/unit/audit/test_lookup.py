@@ -44,7 +44,7 @@ class World:
         self.index = EventIndex(self.store, self.database)
         self.trails = TrailStore(self.database)
         self.places = (AnchorFile(root / "heads"),)
-        self.log = AuditLog(self.store, Anchors(self.places, root / "newest", KEY))
+        self.log = AuditLog(self.store, Anchors(self.places[0], self.places[1:], root / "newest", KEY))
         self.history = EventHistory(self.store, self.index)
 
     def add(self, case: str, number: int) -> None:

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lakewarden.audit.anchors import AnchorFile, Anchors
 from lakewarden.audit.chain import GENESIS, digest
+from lakewarden.audit.derived import Derived
+from lakewarden.audit.index import EventIndex
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.store import AuditStore
 from lakewarden.audit.verify import Keys, Report, verify
@@ -39,20 +41,30 @@ class Trail:
         return (AnchorFile(self.root / "heads"), AnchorFile(self.root / "elsewhere"))
 
     def write(self, count: int) -> None:
+        self.write_record(*({**RECORD, "eventID": f"event {number}"} for number in range(count)))
+
+    def write_record(self, *records: dict[str, Any]) -> None:
         database = Database(f"sqlite:///{self.database}")
         database.create_schema()
-        log = AuditLog(AuditStore(database, SEAL), Anchors(self.places, self.root / "newest", KEY))
-        for number in range(count):
-            log.append({**RECORD, "eventID": f"event {number}"}).result()
+        log = AuditLog(AuditStore(database, SEAL), Anchors(self.places[0], self.places[1:], self.root / "newest", KEY))
+        for record in records:
+            log.append(record).result()
         log.close()
         database.close()
 
     def verified(self) -> Report:
         database = Database(f"sqlite:///{self.database}")
         try:
-            return verify(AuditStore(database, SEAL), self.places, self.root / "newest", Keys(SEAL, KEY.public_key()))
+            store = AuditStore(database, SEAL)
+            derived = Derived(EventIndex(store, database), self.root / "tables")
+            return verify(store, self.places, self.root / "newest", Keys(SEAL, KEY.public_key()), derived)
         finally:
             database.close()
+
+    def index(self) -> None:
+        database = Database(f"sqlite:///{self.database}")
+        EventIndex(AuditStore(database, SEAL), database).catch_up()
+        database.close()
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(self.database, isolation_level=None)
@@ -186,6 +198,14 @@ def invent_a_base(trail: Trail) -> None:
     trail.sql("INSERT INTO audit_base VALUES (1, 999, ?, ?)", "a" * 64, "b" * 64)
 
 
+def cut_behind_a_forged_removal(trail: Trail) -> None:
+    """A caller writes the words of a removal's record into its own parameters, then somebody cuts the beginning."""
+    entry = trail.row(4)
+    forged = {"eventName": "AuditRetention", "eventType": "AwsServiceEvent", "hash": entry[2]}
+    trail.write_record({**RECORD, "requestParameters": {"parameters": forged, "serviceEventDetails": forged}})
+    cut_with_a_false_base(trail)
+
+
 @pytest.mark.parametrize(
     ("tamper", "sequence", "reason"),
     [
@@ -206,6 +226,7 @@ def invent_a_base(trail: Trail) -> None:
         (rewrite, 5, "was not written by this server"),
         (rewrite_last, RECORDS, "was not written by this server"),
         (cut_with_a_false_base, 4, "without a record of it"),
+        (cut_behind_a_forged_removal, 4, "without a record of it"),
         (invent_a_base, 999, "was not set by this server"),
     ],
 )
@@ -253,13 +274,19 @@ def drop_the_newest(trail: Trail) -> None:
     (trail.root / "newest").unlink()
 
 
+def drop_the_last_head(trail: Trail) -> None:
+    path = trail.places[0].path
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+
+
 def edit_the_newest(trail: Trail) -> None:
     path = trail.root / "newest"
     path.write_text(path.read_text().replace(f'"sequence": {RECORDS}', '"sequence": 3'))
 
 
 @pytest.mark.parametrize(
-    "tamper", [edit_a_head, forge_a_head, drop_a_head, repeat_a_head, drop_the_newest, edit_the_newest]
+    "tamper",
+    [edit_a_head, forge_a_head, drop_a_head, drop_the_last_head, repeat_a_head, drop_the_newest, edit_the_newest],
 )
 def test_tampering_with_the_anchors_is_found(trail: Trail, tamper: Callable[[Trail], None]) -> None:
     tamper(trail)
@@ -284,3 +311,36 @@ def test_a_log_without_any_head_does_not_pass(trail: Trail) -> None:
     for name in ("heads", "elsewhere", "newest"):
         (trail.root / name).unlink()
     assert "no signed head" in str(trail.verified())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM audit_index WHERE sequence = 7",
+        "DELETE FROM audit_index WHERE sequence = 7 AND attribute = 4",
+        "UPDATE audit_index SET value = 'somebody else' WHERE sequence = 7 AND attribute = 4",
+        "UPDATE audit_index SET event_time = event_time - 86400 WHERE sequence = 7 AND attribute = 0",
+        "INSERT INTO audit_index SELECT attribute, 'invented', event_time, sequence FROM audit_index"
+        " WHERE sequence = 7 AND attribute = 2",
+    ],
+)
+def test_who_hides_a_look_from_lookupevents_is_found(trail: Trail, statement: str) -> None:
+    assert trail.verified().ok, "an index that is behind the log hides nothing: a look-up brings it up first"
+    trail.index()
+    assert trail.verified().ok
+    trail.write(2)
+    assert trail.verified().ok
+    trail.sql(statement)
+    broken = trail.verified().broken
+    assert broken is not None
+    assert broken.sequence == 7
+    assert "look-up index" in broken.reason
+
+
+def test_an_index_that_says_it_knows_more_than_the_log_is_found(trail: Trail) -> None:
+    trail.index()
+    trail.sql("UPDATE audit_indexed SET sequence = 99")
+    trail.write(1)
+    broken = trail.verified().broken
+    assert broken is not None
+    assert (broken.sequence, "look-up index" in broken.reason) == (RECORDS + 1, True)

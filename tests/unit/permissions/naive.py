@@ -11,6 +11,7 @@ from lakewarden.permissions.model import (
     CellsFilter,
     ColumnsResource,
     DatabaseResource,
+    Expression,
     FilterResource,
     Grant,
     PolicyResource,
@@ -25,7 +26,7 @@ DATABASE_ACTIONS = ("ALTER", "CREATE_TABLE", "DESCRIBE", "DROP")
 
 @dataclass(frozen=True)
 class World:
-    """Plain lists. ``grants`` are the principal's own and everyone's alike."""
+    """Plain lists. ``grants`` are the principal's own and everyone's alike. Administrators may be read-only ones."""
 
     administrator: bool
     grants: Sequence[Grant]
@@ -33,6 +34,7 @@ class World:
     opted_in: Sequence[Resource]
     assignments: Sequence[Assignment] = ()
     filters: Sequence[CellsFilter] = ()
+    named: Sequence[tuple[str, Expression]] = ()
 
 
 def tag(world: World, key: str, database: str, table: str = "", column: str = "") -> str:
@@ -46,6 +48,11 @@ def tag(world: World, key: str, database: str, table: str = "", column: str = ""
 
 
 def meant(world: World, policy: PolicyResource, database: str, table: str = "", column: str = "") -> bool:
+    if policy.named:
+        return any(
+            name == policy.named and meant(world, PolicyResource(policy.kind, one), database, table, column)
+            for name, one in world.named
+        )
     return all(tag(world, key, database, table, column) in values for key, values in policy.expression)
 
 

@@ -158,7 +158,7 @@ def test_random_bytes_raise_nothing_but_aws_errors(body: bytes, signed: bool, tr
 
 def test_no_byte_of_a_signed_chunk_comes_out_before_its_signature_was_checked() -> None:
     reader = chunked.Reader(split(swapped(framed(SIGNATURES)), 100), signer(SEED), trailer=False)
-    seen: list[bytes] = []
+    seen: list[bytes | memoryview] = []
 
     async def read() -> None:
         async for piece in reader:

@@ -37,11 +37,11 @@ class Instances:
     def connection(self, request: Request) -> duckdb.DuckDBPyConnection:
         """A new connection to an instance that is locked to the request's reach; close it, and say :meth:`done`."""
         reach = _reach(request)
-        if reach not in self._locked or request.output is not None:
+        if reach not in self._locked or request.folder:
             self.prepare()
             assert self._fresh is not None  # noqa: S101 - it has just been made
             fresh, self._fresh = self._fresh, None
-            lock(fresh, request.paths, request.output.folder if request.output is not None else "")
+            lock(fresh, request.paths, request.folder)
             self._forget(reach)
             self._locked[reach] = fresh
         self._used = reach

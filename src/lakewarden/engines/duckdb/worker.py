@@ -4,6 +4,7 @@ Run as ``python -m lakewarden.engines.duckdb.worker``; the settings come as the 
 """
 
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lakewarden.engines.duckdb import confine, iceberg, reading, recheck, seccomp, writing
+from lakewarden.engines.duckdb import confine, iceberg, iceberg_rows, reading, recheck, seccomp, writing
 from lakewarden.engines.duckdb.instances import Instances
 from lakewarden.engines.duckdb.macros import needed
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
@@ -57,7 +58,7 @@ def main() -> None:
         connection = instances.connection(request)
         well = _answer(connection, request, sink)
         connection.close()
-        instances.done(keep=well and request.output is None)
+        instances.done(keep=well and not request.folder)
 
 
 def _warm_up(settings: Settings) -> None:
@@ -82,6 +83,10 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         _make_macros(connection, " ".join((request.sql, *(scan.select for scan in request.scans))), made)
         reading.prepare(connection, request)
         types = tuple(str(kind) for kind in connection.sql(request.sql).types)
+        if request.change is not None:
+            written = json.dumps(iceberg_rows.write(connection, request.sql, request.change))
+            _send(sink, msgspec.msgpack.encode(Reply(types=types, message=written, last=True)))
+            return True
         if request.describe or request.output is not None:
             rows = writing.write(connection, request.sql, request.output) if request.output is not None else 0
             _send(sink, msgspec.msgpack.encode(Reply(types=types, rows=rows, last=True)))
@@ -92,7 +97,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         _make_macros(connection, statement, made)
         batches = iter(connection.execute(statement).to_arrow_reader(_BATCH_ROWS))
         first, second = next(batches, None), next(batches, None)
-    except (duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, pa.ArrowException) as error:
+    except _FAILURES as error:
         _send(sink, msgspec.msgpack.encode(_failed(error)))
         return False
     # A result of one batch is the whole of one message.
@@ -117,6 +122,12 @@ def _stream(batch: pa.RecordBatch | None, batches: Iterator[pa.RecordBatch], sin
 
 def _failed(error: Exception) -> Reply:
     return Reply(error=type(error).__name__, message=str(error)[:2000])
+
+
+_FAILURES = (
+    duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, iceberg.NoVersion, iceberg_rows.Repeated,
+    iceberg_rows.NullRefused, iceberg_rows.TooManyPartitions, pa.ArrowException,
+)  # fmt: skip
 
 
 def _make_macros(connection: duckdb.DuckDBPyConnection, sql: str, made: set[str]) -> None:

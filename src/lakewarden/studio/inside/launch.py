@@ -29,19 +29,26 @@ def main() -> None:
         orders = json.loads(_line(channel))
         if orders["die_with_parent"]:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _limit(orders["memory"], orders["processes"], orders["cores"])
-        _become(orders["uid"], orders["gid"])
+        _limit(orders["memory"], orders["processes"], orders["cores"], orders["disk"])
+        _become(orders["uid"], orders["gid"], orders["groups"])
         with socket.socket() as door:
             door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             door.bind(("127.0.0.1", orders["port"]))
             door.listen(128)
             port = door.getsockname()[1]
             socket.send_fds(channel, [str(port).encode()], [door.fileno()])
-    os.umask(0o077)
+    # What lies in the common directory is its group's; a home is closed to all others, whatever its files say.
+    os.umask(0o007 if orders["common"] else 0o077)
     os.environ.clear()
     os.environ.update({name: value.replace("{port}", str(port)) for name, value in orders["environment"].items()})
     home = Path(orders["home"])
     os.chdir(home)
+    try:
+        _own_python(Path(orders["own_python"]), orders["python"], orders["packages"])
+    except OSError as error:  # the home is full, or its owner has put something else there: the server's Python does
+        sys.stderr.write(f"packages cannot be installed: {error}\n")
+    if orders["common"] and not os.path.lexists(home / "shared"):
+        (home / "shared").symlink_to(orders["common"])
     shared = _short(orders["shared"])
     _jupyter([one.replace("{shared}", shared) for one in orders["arguments"]], orders["profile"], orders["proof"])
 
@@ -63,21 +70,58 @@ def _line(channel: socket.socket) -> bytes:
     return received
 
 
-def _become(uid: int | None, gid: int | None) -> None:
+def _become(uid: int | None, gid: int | None, groups: list[int]) -> None:
     """Change to the space's own user, where the server is root; the kernel takes the capabilities with the change."""
     if uid is None or gid is None:
         return
-    os.setgroups([])
+    os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
 
 
-def _limit(memory: int, processes: int, cores: int) -> None:
+def _own_python(place: Path, python: str, packages: list[str]) -> None:
+    """A virtual environment in the home, with a kernel: what its owner installs lies there, before what came with us.
+
+    It is made here, behind the wall and with the owner's rights, so that nothing that lies in a home is followed.
+    """
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    site, kernel = place / "lib" / version / "site-packages", place / "share" / "jupyter" / "kernels" / "python3"
+    for directory in (place / "bin", site, kernel):
+        directory.mkdir(parents=True, exist_ok=True)
+    own = place / "bin" / "python"
+    _write(place / "pyvenv.cfg", f"home = {Path(python).parent}\ninclude-system-site-packages = false\n")
+    _write(site / "lakewarden.pth", "".join(f"{one}\n" for one in packages))
+    command = [str(own), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    told = {
+        "argv": command,
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "metadata": {"debugger": True},
+    }
+    _write(kernel / "kernel.json", json.dumps(told))
+    for name in ("python", "python3"):
+        link = place / "bin" / name
+        if not link.is_symlink() or str(link.readlink()) != python:
+            link.unlink(missing_ok=True)
+            link.symlink_to(python)
+    pip = place / "bin" / "pip"
+    if not pip.exists():
+        _write(pip, '#!/bin/sh\nexec "$(dirname "$0")/python" -m pip "$@"\n')
+        pip.chmod(0o700)
+
+
+def _write(file: Path, text: str) -> None:
+    if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
+        file.write_text(text, encoding="utf-8")
+
+
+def _limit(memory: int, processes: int, cores: int, disk: int) -> None:
     """Hard limits for this process and all that come from it. The sum over processes is watched from outside."""
     for what, most in (
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_NPROC, processes),
         (resource.RLIMIT_NOFILE, 4096),
+        (resource.RLIMIT_FSIZE, disk),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(what)
