@@ -5,7 +5,7 @@ from typing import Any
 
 from lakewarden.kernel.lake import Column
 from lakewarden.query.errors import QueryFailed
-from lakewarden.sql.model import (
+from lakewarden.sql.changes import (
     AddColumns,
     Change,
     ChangeColumn,

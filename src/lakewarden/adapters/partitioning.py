@@ -16,7 +16,7 @@ from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable, Table
 from lakewarden.query.errors import QueryFailed
 from lakewarden.query.ports import partition_path
-from lakewarden.sql.model import AddPartitions, DropPartitions, PartitionSpec, RenamePartition
+from lakewarden.sql.changes import AddPartitions, DropPartitions, PartitionSpec, RenamePartition
 from lakewarden.storage.service import StorageService, split_uri
 
 _PAGE = 1000

@@ -10,8 +10,8 @@ from lakewarden.query.iceberg_commits import Commits, Right, folder
 from lakewarden.query.iceberg_ports import IcebergLake
 from lakewarden.query.model import Execution
 from lakewarden.query.ports import Lake
+from lakewarden.sql import changes, model
 from lakewarden.sql import iceberg_properties as properties
-from lakewarden.sql import model
 from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.iceberg_model import PUT_IN, READ, TAKE_OUT, CreateIcebergTable, PartitionTransform
 
@@ -40,9 +40,9 @@ class IcebergTables:
             self._commits.discard([first])
             raise
 
-    def alter(self, governed: GovernedTable, change: model.Change, call: Call) -> None:
+    def alter(self, governed: GovernedTable, change: changes.Change, call: Call) -> None:
         """ALTER TABLE."""
-        if isinstance(change, model.RenameTable):
+        if isinstance(change, changes.RenameTable):
             self._right(call, governed, frozenset({"ALTER", "DROP"}))
             self._iceberg.rename(call, governed, change.new)
             return
@@ -102,19 +102,19 @@ def _column(column: Column) -> ColumnOf:
     return ColumnOf(column.name, column.type, column.comment)
 
 
-def _work(governed: GovernedTable, change: model.Change) -> Alter:
+def _work(governed: GovernedTable, change: changes.Change) -> Alter:
     names = {column.name for column in governed.table.columns}
-    if isinstance(change, model.AddColumns):
+    if isinstance(change, changes.AddColumns):
         return Alter(added=tuple(_column(column) for column in change.columns))
-    if isinstance(change, model.DropColumn):
+    if isinstance(change, changes.DropColumn):
         _known(change.name, names)
         return Alter(dropped=(change.name,))
-    if isinstance(change, model.ChangeColumn):
+    if isinstance(change, changes.ChangeColumn):
         _known(change.name, names)
         return Alter(changed=((change.name, _column(change.column)),))
-    if isinstance(change, model.SetProperties):
+    if isinstance(change, changes.SetProperties):
         return Alter(properties=dict(properties.properties_of(change.properties)))
-    if isinstance(change, model.UnsetProperties):
+    if isinstance(change, changes.UnsetProperties):
         return Alter(unset=tuple(properties.name_of(name) for name in change.names))
     raise Unsupported(f"ALTER TABLE {type(change).__name__} of an Iceberg table")
 

@@ -11,17 +11,8 @@ import pyarrow as pa
 
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import EVERY_PARTITION, Column, DataFile, GovernedTable, Table, Wanted
-from lakewarden.sql.model import (
-    AddPartitions,
-    AlterDatabase,
-    AlterTable,
-    CreateDatabase,
-    CreateTable,
-    DropPartitions,
-    PlannedScan,
-    RenamePartition,
-    TableRef,
-)
+from lakewarden.sql.changes import AddPartitions, DropPartitions, RenamePartition
+from lakewarden.sql.model import AlterDatabase, AlterTable, CreateDatabase, CreateTable, PlannedScan, TableRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from lakewarden.query.model import Execution
 from lakewarden.query.ports import Lake, Partitions, Prepared, ResultColumn, partition_path
 from lakewarden.query.reading import VIEW, view_text
 from lakewarden.query.results import Row
-from lakewarden.sql import model, show
+from lakewarden.sql import changes, model, show
 from lakewarden.sql.errors import SqlError, TableNotFound
 from lakewarden.sql.iceberg_model import CreateIcebergTable, IcebergStatement
 
@@ -86,11 +86,11 @@ class Utility:
         found, change = self._found(statement.table, call), statement.change
         if is_iceberg(found):
             self._iceberg.alter(found, change, call)
-        elif isinstance(change, model.AddPartitions):
+        elif isinstance(change, changes.AddPartitions):
             self._partitions.add(call, found, change)
-        elif isinstance(change, model.DropPartitions):
+        elif isinstance(change, changes.DropPartitions):
             self._partitions.drop(call, found, change)
-        elif isinstance(change, model.RenamePartition):
+        elif isinstance(change, changes.RenamePartition):
             self._partitions.rename(call, found, change)
         else:
             self._lake.alter_table(call, statement)

@@ -1,13 +1,9 @@
 """ALTER DATABASE and ALTER TABLE (Athena User Guide, "ALTER TABLE ...")."""
 
 from lakewarden.kernel.lake import Column
-from lakewarden.sql.cursor import Cursor
-from lakewarden.sql.errors import SqlSyntaxError, Unsupported
-from lakewarden.sql.model import (
+from lakewarden.sql.changes import (
     AddColumns,
     AddPartitions,
-    AlterDatabase,
-    AlterTable,
     Change,
     ChangeColumn,
     DropColumn,
@@ -20,6 +16,9 @@ from lakewarden.sql.model import (
     SetProperties,
     UnsetProperties,
 )
+from lakewarden.sql.cursor import Cursor
+from lakewarden.sql.errors import SqlSyntaxError, Unsupported
+from lakewarden.sql.model import AlterDatabase, AlterTable
 
 
 def alter_database(cursor: Cursor) -> AlterDatabase:

@@ -90,8 +90,7 @@ class DuckDbEngine:
     def describe(self, sql: str, scans: Sequence[Scan], cancelled: Event) -> tuple[str, ...]:
         """The Hive types of a planned statement's columns; raises QueryFailed or QueryCancelled."""
         request = _request(sql, scans, describe=True)
-        with self._asked(request, cancelled) as (worker, reply):
-            worker.finished = True
+        with self._asked(request, cancelled) as (_, reply):
             return tuple(_hive_type(kind) for kind in reply.types)
 
     @contextmanager
@@ -101,7 +100,6 @@ class DuckDbEngine:
             folder = worker.folder()
             try:
                 reply = worker.ask(_request(sql, scans, output=_output_request(output, folder)), cancelled)
-                worker.finished = True
                 if reply.error:
                     raise failure(reply)
                 with written_files(folder, output) as files:
@@ -117,7 +115,6 @@ class DuckDbEngine:
             try:
                 wanted = ChangeRequest(str(folder), change.metadata, change.columns, change.rewrite)
                 reply = worker.ask(_request(sql, scans, change=wanted), cancelled)
-                worker.finished = True
                 if reply.error:
                     raise failure(reply)
                 with changed_files(folder, reply.message) as changed:
@@ -129,14 +126,13 @@ class DuckDbEngine:
     def _run(self, sql: str, scans: Sequence[Scan], cancelled: Event) -> Iterator[EngineResult]:
         with self._asked(_request(sql, scans), cancelled) as (worker, reply):
             columns = tuple(result_column(f"c{number}", kind) for number, kind in enumerate(reply.types))
-            yield EngineResult(columns, worker.batches(cancelled))
+            yield EngineResult(columns, worker.batches(reply, cancelled))
 
     @contextmanager
     def _asked(self, request: Request, cancelled: Event) -> "Iterator[tuple[_Worker, Reply]]":
         with self._worker(cancelled) as worker:
             reply = worker.ask(request, cancelled)
             if reply.error:
-                worker.finished = True
                 raise failure(reply)
             yield worker, reply
 
@@ -278,13 +274,21 @@ class _Worker:
         self._greeting(cancelled)
         self._deadline = time.monotonic() + self._seconds
         self._send(msgspec.msgpack.encode(request))
-        return msgspec.msgpack.decode(self._message(cancelled), type=Reply)
+        reply = msgspec.msgpack.decode(self._message(cancelled), type=Reply)
+        self.finished = reply.last or bool(reply.error)
+        return reply
 
     def folder(self) -> Path:
         """A new folder that the worker may write to."""
         return Path(tempfile.mkdtemp(prefix="out-", dir=self._spill))
 
-    def batches(self, cancelled: Event) -> Iterator[pa.RecordBatch]:
+    def batches(self, first: Reply, cancelled: Event) -> Iterator[pa.RecordBatch]:
+        """The result's batches; ``first`` is the reply that they began with."""
+        if first.batch:
+            with pa.ipc.open_stream(first.batch) as reader:
+                yield from reader
+        if first.last:
+            return
         while body := self._message(cancelled):
             with pa.ipc.open_stream(body) as reader:
                 yield from reader

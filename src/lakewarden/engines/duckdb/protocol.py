@@ -72,14 +72,25 @@ class Request(msgspec.Struct, frozen=True):
     change: ChangeRequest | None = None
     lenient: dict[str, str] = {}
 
+    @property
+    def folder(self) -> str:
+        """The only folder that the query may write to, where it writes files."""
+        written = self.output or self.change
+        return written.folder if written is not None else ""
+
 
 class Reply(msgspec.Struct, frozen=True):
-    """How it went: DuckDB's output types, or an error's class and text. Arrow IPC bytes follow when it went well."""
+    """How it went: DuckDB's output types and the first batch as Arrow IPC bytes, or an error's class and text.
+
+    Where it is not the ``last`` message, the other batches follow, an empty message, and a reply that tells how it ended.
+    """
 
     types: tuple[str, ...] = ()
     error: str = ""
     message: str = ""
     rows: int = 0
+    batch: bytes = b""
+    last: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True):

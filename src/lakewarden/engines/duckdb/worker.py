@@ -1,4 +1,4 @@
-"""The worker process: one locked DuckDB instance per query, made ready before the query comes.
+"""The worker process: queries on locked DuckDB instances, one after the other.
 
 Run as ``python -m lakewarden.engines.duckdb.worker``; the settings come as the first message on standard input.
 """
@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import duckdb
@@ -14,9 +15,10 @@ import msgspec
 import pyarrow as pa
 
 from lakewarden.engines.duckdb import confine, iceberg, iceberg_rows, reading, recheck, seccomp, writing
+from lakewarden.engines.duckdb.instances import Instances
 from lakewarden.engines.duckdb.macros import needed
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
-from lakewarden.engines.duckdb.values import JAVA_DOUBLE, JAVA_DOUBLE_CAST, java_double, text_sql
+from lakewarden.engines.duckdb.values import text_sql
 
 _BATCH_ROWS = 20_000
 _SYSTEM_READS = [
@@ -46,105 +48,86 @@ def main() -> None:
     _warm_up(settings)
     confined = confined and confine.confine(reads, [settings.spill]) and seccomp.forbid()
     _send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
+    instances = Instances(settings)
     while True:
-        connection = _ready(settings)
+        instances.prepare()
         body = _message(source)
         if not body:
             return
-        _answer(connection, msgspec.msgpack.decode(body, type=Request), sink)
+        request = msgspec.msgpack.decode(body, type=Request)
+        connection = instances.connection(request)
+        well = _answer(connection, request, sink)
         connection.close()
+        instances.done(keep=well and not request.folder)
 
 
 def _warm_up(settings: Settings) -> None:
     """Run one query of every kind of value, so that all that is loaded lazily is loaded before the wall goes up."""
-    connection = _ready(settings)
+    instances = Instances(settings)
     statement = (
         "SELECT 1 AS a, 1e300 AS b, list_value(CAST('2020-01-01' AS DATE)) AS c, now() AS d, 'x' AS e, 1.5 AS f, "
         "t_double_text(1.5e0) AS g, strftime(timezone('Europe/Berlin', now()), '%Y') AS h, to_json(1) AS i"
     )
-    _answer(connection, Request(sql=statement, scans=(), paths=()), io.BytesIO())
+    request = Request(sql=statement, scans=(), paths=())
+    connection = instances.connection(request)
+    _answer(connection, request, io.BytesIO())
     connection.close()
+    instances.done(keep=False)
 
 
-def _ready(settings: Settings) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "threads": str(settings.threads),
-            "memory_limit": f"{settings.memory_bytes}B",
-            "temp_directory": settings.spill,
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "allow_community_extensions": "false",
-            "allow_unsigned_extensions": "false",
-            "python_enable_replacements": "false",
-        },
-    )
-    connection.create_function(JAVA_DOUBLE, java_double, ["DOUBLE"], "VARCHAR")
-    connection.create_function(JAVA_DOUBLE_CAST, java_double, ["DOUBLE"], "VARCHAR")
-    return connection
-
-
-def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...], folder: str) -> None:
-    # INVARIANT (least_reach): exactly this query's files, nothing else, and no way back.
-    listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-    connection.execute(f"SET allowed_paths = [{listed}]")
-    if folder:
-        connection.execute(f"SET allowed_directories = [{writing.text(folder + '/')}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> None:
+def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> bool:
+    """Run the request on a locked instance and send what comes of it; answers whether it went well."""
     try:
         recheck.check(connection, request.sql, frozenset(scan.relation for scan in request.scans))
-        _lock(connection, request.paths, _folder(request))
         made: set[str] = set()
         _make_macros(connection, " ".join((request.sql, *(scan.select for scan in request.scans))), made)
         reading.prepare(connection, request)
-        described = connection.execute(f"DESCRIBE {request.sql}").fetchall()
-        types = tuple(str(row[1]) for row in described)
+        types = tuple(str(kind) for kind in connection.sql(request.sql).types)
         if request.change is not None:
             written = json.dumps(iceberg_rows.write(connection, request.sql, request.change))
-            _send(sink, msgspec.msgpack.encode(Reply(types=types, message=written)))
-            return
+            _send(sink, msgspec.msgpack.encode(Reply(types=types, message=written, last=True)))
+            return True
         if request.describe or request.output is not None:
             rows = writing.write(connection, request.sql, request.output) if request.output is not None else 0
-            _send(sink, msgspec.msgpack.encode(Reply(types=types, rows=rows)))
-            return
+            _send(sink, msgspec.msgpack.encode(Reply(types=types, rows=rows, last=True)))
+            return True
         names = [f"c{number}" for number in range(len(types))]
         items = ", ".join(f"{text_sql(name, kind)} AS {name}" for name, kind in zip(names, types, strict=True))
         statement = f"SELECT {items} FROM ({request.sql}) AS q({', '.join(names)})"  # noqa: S608 - the gate has passed it
         _make_macros(connection, statement, made)
-        reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
-        batches = iter(reader)
-        first = next(batches, None)
+        batches = iter(connection.execute(statement).to_arrow_reader(_BATCH_ROWS))
+        first, second = next(batches, None), next(batches, None)
     except _FAILURES as error:
-        _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
-        return
-    _send(sink, msgspec.msgpack.encode(Reply(types=types)))
+        _send(sink, msgspec.msgpack.encode(_failed(error)))
+        return False
+    # A result of one batch is the whole of one message.
+    reply = Reply(types=types, batch=b"" if first is None else _ipc(first), last=second is None)
+    _send(sink, msgspec.msgpack.encode(reply))
+    return second is None or _stream(second, batches, sink)
+
+
+def _stream(batch: pa.RecordBatch | None, batches: Iterator[pa.RecordBatch], sink: BinaryIO) -> bool:
+    """The batches after the first, an empty message, and how it ended."""
+    end = Reply()
     try:
-        while first is not None:
-            _send(sink, _ipc(first))
-            first = next(batches, None)
+        while batch is not None:
+            _send(sink, _ipc(batch))
+            batch = next(batches, None)
     except duckdb.Error as error:
-        _send(sink, b"")
-        _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
-        return
+        end = _failed(error)
     _send(sink, b"")
-    _send(sink, msgspec.msgpack.encode(Reply()))
+    _send(sink, msgspec.msgpack.encode(end))
+    return not end.error
+
+
+def _failed(error: Exception) -> Reply:
+    return Reply(error=type(error).__name__, message=str(error)[:2000])
 
 
 _FAILURES = (
     duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, iceberg.NoVersion, iceberg_rows.Repeated,
     iceberg_rows.NullRefused, iceberg_rows.TooManyPartitions, pa.ArrowException,
 )  # fmt: skip
-
-
-def _folder(request: Request) -> str:
-    """The only folder that the query may write to, where it writes files."""
-    written = request.output or request.change
-    return written.folder if written is not None else ""
 
 
 def _make_macros(connection: duckdb.DuckDBPyConnection, sql: str, made: set[str]) -> None:
