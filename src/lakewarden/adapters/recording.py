@@ -89,21 +89,23 @@ class AuditRecorder:
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
         """One GetDataAccess record; durable when it returns. ``columns`` stand in the outcome's record, as at AWS."""
-        self._record_access(call, query_id, governed, "SELECT")
+        self._record_access(call, query_id, governed, ("SELECT",))
         seen = accessed(governed, columns)
         with self._lock:
             tables = self._accesses.setdefault(query_id, {})
             tables[str(seen["table"])] = tables.get(str(seen["table"]), {}) | seen
 
-    def write_access(self, call: Call, query_id: str, governed: GovernedTable) -> None:
-        """One GetDataAccess record of a table that is added to; durable when it returns."""
-        self._record_access(call, query_id, governed, "INSERT")
+    def write_access(
+        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ("INSERT",)
+    ) -> None:
+        """One GetDataAccess record of a table that is written to; durable when it returns."""
+        self._record_access(call, query_id, governed, permissions)
 
-    def _record_access(self, call: Call, query_id: str, governed: GovernedTable, permission: str) -> None:
+    def _record_access(self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str]) -> None:
         suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
         session = f"AWSLF-00-{_REQUESTERS.get(call.service, 'AT')}-{self._account}-{suffix}"
         record = data_access_record(
-            call, self._account, new_uuid(), new_uuid(), session, query_id, governed, (permission,)
+            call, self._account, new_uuid(), new_uuid(), session, query_id, governed, permissions
         )
         self._log.append(record).result()
 

@@ -16,8 +16,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import structlog
 
 from lakewarden.audit import manifest as manifests
@@ -150,7 +148,7 @@ class AuditTables:
     def _store(self, name: str, first: int, last: int, table: pa.Table) -> Part:
         path = self._root / Part(name, first, last, 0, 0, "").path
         written = path.with_suffix(".new")
-        pq.write_table(table, written, compression="zstd", row_group_size=100_000)
+        _parquet().write(table, written)
         part = Part(name, first, last, table.num_rows, written.stat().st_size, manifests.hash_of(written))
         written.replace(path)
         return part
@@ -168,7 +166,8 @@ class AuditTables:
                 self._replace(run, [self._store(name, run[0].first, run[-1].last, table)])
 
     def _read(self, part: Part) -> pa.Table:
-        return pq.read_table(self._root / part.path, schema=SCHEMAS[part.table])
+        table: pa.Table = _parquet().read(self._root / part.path, SCHEMAS[part.table])
+        return table
 
     def _replace(self, old: list[Part], new: list[Part]) -> None:
         """A query that has begun may still read the old ones: they go when nobody can any more."""
@@ -184,7 +183,7 @@ class AuditTables:
                     break
                 new = []
                 if part.last > kept_from:
-                    table = self._read(part).filter(pc.field("sequence") > kept_from)
+                    table = _parquet().after(self._root / part.path, SCHEMAS[name], kept_from)
                     new = [self._store(name, kept_from + 1, part.last, table)]
                 self._replace([part], new)
                 (self._root / part.path).unlink()
@@ -196,3 +195,10 @@ class AuditTables:
             for path in (self._root / name).iterdir():
                 if path not in kept and time.time() - path.stat().st_mtime > _GRACE_SECONDS:
                     path.unlink()
+
+
+def _parquet() -> Any:
+    """Loaded with the first file: an idle server does without 9 MB of it."""
+    from lakewarden.audit import parquet
+
+    return parquet
