@@ -120,6 +120,7 @@ def build_audit(
             ("cloudtrail", "StopLogging"): lambda call: trails.stop(call.params["Name"]),
             ("cloudtrail", "DeleteTrail"): lambda call: trails.delete(call.params["Name"]),
         },
+        lambda query_id: _text_seal(store, executions, query_id),
     )
     index = EventIndex(store, databases.index)
     history = EventHistory(store, index)
@@ -142,6 +143,11 @@ def build_audit(
     return AuditHalf(
         log, recorder, Handlers(history, trails, keys), AuditFiles(tables), tuple(couriers), settings.retention_days
     )
+
+
+def _text_seal(store: AuditStore, executions: Executions, query_id: str) -> str:
+    found = executions.find([query_id]).get(query_id)
+    return "" if found is None else store.text_seal(query_id, found.text)
 
 
 def _emitter(

@@ -37,16 +37,22 @@ class AuditRecorder:
     """Implements ``dispatch.Recorder`` and ``query.ports.AccessAudit``.
 
     ``effects`` are what may only happen once the call that asks for it is on the record, by service and operation:
-    stopping a trail.
+    stopping a trail. ``text_seal`` answers the seal of a query's text, which is kept elsewhere; empty where there is none.
     """
 
     def __init__(
-        self, log: AuditLog, account: str, clock: Clock, effects: Mapping[tuple[str, str], Effect] | None = None
+        self,
+        log: AuditLog,
+        account: str,
+        clock: Clock,
+        effects: Mapping[tuple[str, str], Effect] | None = None,
+        text_seal: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._log = log
         self._account = account
         self._clock = clock
         self._effects = effects or {}
+        self._text_seal = text_seal
         self._accesses: dict[str, dict[str, dict[str, object]]] = {}
         self._lock = threading.Lock()
 
@@ -108,7 +114,9 @@ class AuditRecorder:
         with self._lock:
             accesses = self._accesses.pop(query_id, {})
         at = self._clock()
-        merged = {**details, "tables": with_accesses(details.get("tables"), accesses)}
+        sealed = self._text_seal(query_id)
+        text = {"textSeal": sealed} if sealed else {}
+        merged = {**details, **text, "tables": with_accesses(details.get("tables"), accesses)}
         self._log.append(outcome_record(call, self._account, new_uuid(), merged, at)).result()
 
 

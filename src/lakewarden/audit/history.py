@@ -85,7 +85,7 @@ class QueryHistory:
                     execution = known.get(_query_id(decoded[sequence]), Execution())
                     if not texts:
                         execution = msgspec.structs.replace(execution, text="")
-                    yield query_row(sequence, decoded[sequence], execution)
+                    yield query_row(sequence, decoded[sequence], execution, self._log.text_seal)
             before = page[-1]
 
 

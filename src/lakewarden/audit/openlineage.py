@@ -62,7 +62,7 @@ class LineageEmitter:
         at = self._read()
         while found := self._log.records(at, _CHUNK):
             decoded = ((sequence, msgspec.json.decode(text)) for sequence, text in found)
-            for row, traced in ran_queries(decoded, self._executions):
+            for row, traced in ran_queries(decoded, self._executions, self._log.text_seal):
                 if row.tables or traced.target:
                     self._client.emit(run_event(row, traced, self._namespace, self._catalog))
                 self._write(row.sequence)

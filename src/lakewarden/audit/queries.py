@@ -1,6 +1,7 @@
 """The joined view, pure: one row per query, made of the record of its outcome and of what its execution keeps."""
 
-from collections.abc import Mapping
+import hmac
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,9 @@ import msgspec
 from lakewarden.audit.records import person_of
 
 OUTCOME = "QueryExecutionCompleted"
+ALTERED = "(the text that is kept is not the one that ran)"
+TextSeal = Callable[[str, str], str]
+"""The seal of a query's text, by the query's id and the text."""
 _STUDIO_SESSION = "SageMaker"
 
 
@@ -65,7 +69,7 @@ class QueryRow(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def query_row(sequence: int, record: Mapping[str, Any], execution: Execution) -> QueryRow:
+def query_row(sequence: int, record: Mapping[str, Any], execution: Execution, seal: TextSeal) -> QueryRow:
     """The row of an outcome's record."""
     identity, details = record["userIdentity"], record.get("serviceEventDetails") or {}
     context = identity.get("sessionContext") or {}
@@ -91,7 +95,7 @@ def query_row(sequence: int, record: Mapping[str, Any], execution: Execution) ->
         agent=str(details.get("clientAgent", "")),
         workgroup=execution.workgroup,
         database=execution.database,
-        sql=execution.text,
+        sql=_text(details, execution.text, seal),
         tables=tuple(str(one["table"]) for one in tables),
         columns=tuple(f"{one['table']}.{column}" for one in tables for column in one.get("columns") or ()),
         filters=tuple(f"{one['table']}: {text}" for one in tables for text in one.get("filters") or ()),
@@ -103,6 +107,15 @@ def query_row(sequence: int, record: Mapping[str, Any], execution: Execution) ->
         object_uris=tuple(str(uri) for one in tables for uri in one.get("objectUris") or ()),
         location=str(details.get("outputLocation", "")),
     )
+
+
+def _text(details: Mapping[str, Any], text: str, seal: TextSeal) -> str:
+    """INVARIANT (tampering_is_found): the text is kept elsewhere, and is shown only if it is the one that ran."""
+    recorded = details.get("textSeal")
+    if not text or not isinstance(recorded, str):
+        return text
+    right = hmac.compare_digest(recorded.encode(), seal(str(details.get("queryId", "")), text).encode())
+    return text if right else ALTERED
 
 
 def _duration(submitted: str, completed: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lakewarden.audit.chain import START, Entry, Head, link
+from lakewarden.audit.chain import START, Entry, Head, digest, link, seal
 from lakewarden.state import METADATA, Database, Statement, run_many
 
 _PAGE = 1000
@@ -102,6 +102,10 @@ class AuditStore:
     def _pairs(self, query: sa.Select[Any]) -> list[tuple[int, str]]:
         with self._database.read() as connection:
             return [(int(row[0]), str(row[1])) for row in connection.execute(query)]
+
+    def text_seal(self, query_id: str, text: str) -> str:
+        """What an outcome's record holds of a statement's text: only this server can make it, and nobody can guess by it."""
+        return seal(digest(0, query_id, text), self._key)
 
     # Retention
 

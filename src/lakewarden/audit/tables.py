@@ -22,7 +22,7 @@ from lakewarden.audit import manifest as manifests
 from lakewarden.audit.lineage import Lineage, lineage
 from lakewarden.audit.manifest import BadManifest, Manifest, Part
 from lakewarden.audit.ports import Executions
-from lakewarden.audit.queries import OUTCOME, Execution, QueryRow, query_row
+from lakewarden.audit.queries import OUTCOME, Execution, QueryRow, TextSeal, query_row
 from lakewarden.audit.rows import SCHEMAS, event_row, lineage_rows, query_columns, query_id_of
 from lakewarden.audit.store import AuditStore
 
@@ -35,13 +35,13 @@ _log = structlog.get_logger("lakewarden.audit")
 Ran = tuple[QueryRow, Lineage]
 
 
-def ran_queries(records: Iterable[tuple[int, Mapping[str, Any]]], executions: Executions) -> list[Ran]:
+def ran_queries(records: Iterable[tuple[int, Mapping[str, Any]]], executions: Executions, seal: TextSeal) -> list[Ran]:
     """The queries whose outcomes are among ``records``, with their lineage."""
     ended = [(sequence, record) for sequence, record in records if record["eventName"] == OUTCOME]
     ids = [query_id_of(record) for _, record in ended]
     known = executions.find(ids)
     rows = [
-        query_row(sequence, record, known.get(query_id, Execution()))
+        query_row(sequence, record, known.get(query_id, Execution()), seal)
         for (sequence, record), query_id in zip(ended, ids, strict=True)
     ]
     return [(row, lineage(row.sql, row.database, row.read)) for row in rows]
@@ -130,7 +130,9 @@ class AuditTables:
         """The next files of all tables; they count when the manifest names them."""
         first, last = found[0][0], found[-1][0]
         decoded = [(sequence, text, msgspec.json.decode(text)) for sequence, text in found]
-        ran = ran_queries(((sequence, record) for sequence, _, record in decoded), self._executions)
+        ran = ran_queries(
+            ((sequence, record) for sequence, _, record in decoded), self._executions, self._log.text_seal
+        )
         rows: Mapping[str, Iterable[Mapping[str, Any]]] = {
             "queries": [query_columns(row) for row, _ in ran],
             "lineage": [one for row, traced in ran for one in lineage_rows(row, traced)],
