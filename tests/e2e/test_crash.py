@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from lakewarden.demo.server import RunningServer, initialise, serving
 from tests.e2e.servers import client, kill, run
@@ -99,7 +100,8 @@ def write(work: Callable[..., Iterator[dict[str, Any]]], made: Acknowledged, of:
             following = next(answers)
             made.note(answer)
             answer = following
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        # A head without its body is no answer either.
         if isinstance(error, ClientError):
             raise
 

@@ -14,12 +14,14 @@ from lakewarden.query.errors import QueryCancelled, QueryFailed
 from lakewarden.query.live import Live, LiveQueries
 from lakewarden.query.model import Execution, Failure, Statistics
 from lakewarden.query.ports import AccessAudit, ResultStore
-from lakewarden.query.progress import Progress
-from lakewarden.query.run import Runner
+from lakewarden.query.progress import Cancellation, Progress
+from lakewarden.query.run import Earlier
 from lakewarden.query.store import QueryStore
 
 _log = structlog.get_logger("lakewarden.query")
 Allowed = Callable[[Principal, datetime], bool]
+Run = Callable[[Execution, Call, Progress, Cancellation, Earlier], None]
+"""Runs a statement to its end; raises QueryFailed or QueryCancelled (:meth:`lakewarden.query.run.Runner.run`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Course:
         self,
         store: QueryStore,
         live: LiveQueries,
-        runner: Runner,
+        run: Run,
         results: ResultStore,
         audit: AccessAudit,
         may_act: Allowed,
@@ -53,7 +55,7 @@ class Course:
     ) -> None:
         self._store = store
         self._live = live
-        self._runner = runner
+        self._run = run
         self._results = results
         self._audit = audit
         self._may_act = may_act
@@ -116,7 +118,7 @@ class Course:
             if not self._may_act(call.principal, began):
                 raise QueryFailed("The security token of the caller has expired or was revoked", 2, 1301)
             self._begin(live)
-            self._runner.run(execution, call, live.progress, live.stop, self._earlier)
+            self._run(execution, call, live.progress, live.stop, self._earlier)
         except QueryCancelled as error:
             return End("CANCELLED", began, None, error.text, queue_ms)
         except QueryFailed as error:

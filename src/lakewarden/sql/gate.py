@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
+from lakewarden.sql import file_columns
 from lakewarden.sql.calls import name_of
-from lakewarden.sql.errors import FunctionNotFound, SqlError, Unsupported
+from lakewarden.sql.errors import FunctionNotFound, SqlError, SqlSyntaxError, Unsupported
 from lakewarden.sql.functions import FUNCTIONS, MARK, REFUSED
 from lakewarden.sql.positions import at, position_of
 
@@ -22,10 +23,10 @@ _STRUCTURE = """
     Add Sub Mul Div Mod Neg DPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ Is In Between Not Like Escape
     Any All Exists And Or IgnoreNulls RespectNulls Case If Cast TryCast
     Extract Trim Substring StrPosition GroupConcat Normalize Array Map Struct ParseJSON JSON HexString PropertyEQ
-    CurrentDate CurrentTimestamp CurrentTime Localtime Localtimestamp AtTimeZone
+    CurrentDate CurrentTimestamp CurrentTime Localtime Localtimestamp AtTimeZone Version
 """
 _NODES = frozenset(getattr(exp, name) for name in _STRUCTURE.split())
-_TABLE_ARGS = frozenset({"this", "db", "catalog", "alias", "joins", "sample"})
+_TABLE_ARGS = frozenset({"this", "db", "catalog", "alias", "joins", "sample", "version"})
 _JOIN_ARGS = frozenset({"this", "side", "kind", "on", "using", "method"})
 _SELECT_ARGS = frozenset(
     {
@@ -46,7 +47,6 @@ _SELECT_ARGS = frozenset(
 )
 _WINDOW_ARGS = frozenset({"this", "partition_by", "order", "spec", "alias", "over", "first"})
 _ARGS = {exp.Table: _TABLE_ARGS, exp.Join: _JOIN_ARGS, exp.Select: _SELECT_ARGS, exp.Window: _WINDOW_ARGS}
-_HIDDEN_COLUMNS = frozenset({"$path", "$bucket", "$file_size", "$file_modified_time", "$partition"})
 _NAMES = {"match": "MATCH_RECOGNIZE"}
 
 
@@ -86,7 +86,7 @@ def _where(name: str, node: exp.Expression, text: str) -> tuple[int, int]:
 def _check_column(node: exp.Column) -> None:
     if not isinstance(node.this, exp.Identifier | exp.Star) or node.args.get("join_mark"):
         raise Unsupported("This kind of column")
-    if node.name.lower() in _HIDDEN_COLUMNS:
+    if node.name.lower() in file_columns.REFUSED:
         raise Unsupported(f"The column {node.name.lower()}")
     if isinstance(node.this, exp.Star) and any(node.this.args.values()):
         raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
@@ -104,18 +104,64 @@ def _check_clauses(node: exp.Expression, text: str) -> None:
     check = _CLAUSES.get(kind)
     if check is not None:
         check(node)
-    if isinstance(node, exp.SetOperation) and any(
-        node.args.get(key) for key in ("by_name", "on", "side", "kind", "match_by_name")
-    ):
+    if isinstance(node, exp.SetOperation):
+        _check_set_operation(node)
+
+
+def _check_with(node: exp.Expression) -> None:
+    names = [one.alias.lower() for one in node.expressions]
+    for name in names:
+        if names.count(name) > 1:
+            raise SqlError(f"DUPLICATE_NAMED_QUERY: WITH query name '{name[:128]}' specified more than once")
+
+
+def _check_set_operation(node: exp.Expression) -> None:
+    if any(node.args.get(key) for key in ("by_name", "on", "side", "kind", "match_by_name")):
         raise Unsupported("A set operation BY NAME")
+    if not all(isinstance(one.unnest(), exp.Query) for one in (node.this, node.expression)):
+        raise SqlSyntaxError(1, 1, "a set operation is of queries")
+
+
+def _check_subquery(node: exp.Expression) -> None:
+    if not isinstance(node.this, exp.Query | exp.Table | exp.Values):
+        raise SqlSyntaxError(1, 1, "a query is expected within the parentheses")
+
+
+def _check_modifier(node: exp.Expression) -> None:
+    """DISTINCT and ORDER BY within a call, which only aggregates take, and only around something."""
+    call = node.parent
+    while isinstance(call, exp.Order | exp.Distinct):
+        call = call.parent
+    if not isinstance(call, exp.Anonymous):
+        return
+    function = FUNCTIONS.get(name_of(call))
+    what = "ORDER BY" if isinstance(node, exp.Order) else "DISTINCT"
+    if function is not None and not function.aggregate:
+        raise SqlError(f"FUNCTION_NOT_AGGREGATE: {what} is not supported for non-aggregation functions")
+    if not (node.this if isinstance(node, exp.Order) else node.expressions):
+        raise SqlSyntaxError(1, 1, f"mismatched input '{what}'")
+
+
+def _check_alias(node: exp.Expression) -> None:
+    if isinstance(node.this, exp.Star) or (isinstance(node.this, exp.Column) and node.this.is_star):
+        raise SqlSyntaxError(1, 1, f"mismatched input '{node.alias[:60]}'")
+
+
+def _check_unnest(node: exp.Expression) -> None:
+    if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral):
+        raise SqlSyntaxError(1, 1, "UNNEST is a relation, not a value")
 
 
 def _check_star(node: exp.Expression) -> None:
+    whole = node.parent if isinstance(node.parent, exp.Column) else node
+    if not isinstance(whole.parent, exp.Select) and not (whole is node and isinstance(node.parent, exp.Anonymous)):
+        raise SqlSyntaxError(1, 1, "mismatched input '*'")
     if any(node.args.values()):
         raise Unsupported("A star with EXCLUDE, REPLACE or RENAME")
 
 
 def _check_distinct(node: exp.Expression) -> None:
+    _check_modifier(node)
     if node.args.get("on"):
         raise Unsupported("DISTINCT ON")
 
@@ -163,6 +209,8 @@ def _check_join(node: exp.Expression) -> None:
 
 
 def _check_table(table: exp.Table, text: str) -> None:
+    if isinstance(table.this, exp.Dot):
+        raise SqlSyntaxError(*position_of(table, text), "Too many dots in table name")
     if not isinstance(table.this, exp.Identifier):
         name = table.this.name if isinstance(table.this, exp.Anonymous) else table.this.key
         name = name.removeprefix(MARK).lower()
@@ -172,6 +220,11 @@ def _check_table(table: exp.Table, text: str) -> None:
 _CLAUSES: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.Select: _check_select,
     exp.Star: _check_star,
+    exp.Alias: _check_alias,
+    exp.Unnest: _check_unnest,
+    exp.Subquery: _check_subquery,
+    exp.With: _check_with,
+    exp.Order: _check_modifier,
     exp.Distinct: _check_distinct,
     exp.LimitOptions: _check_limit_options,
     exp.Limit: _check_limit,

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from lakewarden.kernel.lake import GovernedTable
-from lakewarden.sql import comparisons
-from lakewarden.sql.errors import NoAccessibleColumns, SqlError, TableNotFound, Unsupported
+from lakewarden.sql import clauses, comparisons, file_columns, operands
+from lakewarden.sql.admission import completed
+from lakewarden.sql.errors import ColumnNotFound, NoAccessibleColumns, SqlError, TableNotFound, Unsupported
 from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.sql.model import EnginePlan, PlannedScan, Select, TableRef
-from lakewarden.sql.parse import is_cte, table_ref
+from lakewarden.sql.names import is_cte, table_ref
 from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
 from lakewarden.sql.resolve import bind_having, columns_read, not_found
@@ -44,9 +46,14 @@ def plan(query: Select, tables: Tables, text: str, database: str) -> EnginePlan:
     tree = _qualified(tree, schema, text)
     read = columns_read(tree, schema, text)
     names = tuple(tree.named_selects)
+    clauses.check(tree, text)
     comparisons.check(tree, text)
+    operands.check(tree, text)
     tree = translate(tree)
     scans = tuple(_scan(ref, relations[ref.key], tables[ref.key], read) for ref in query.tables)
+    admitted = completed(tree) if any(scan.predicate for scan in scans) else None
+    if admitted is not None:
+        tree, scans = admitted, tuple(replace(scan, barrier=False) for scan in scans)
     return EnginePlan(render(tree, frozenset(relations.values())), scans, names)
 
 
@@ -61,7 +68,8 @@ def _free_prefix(tree: exp.Expression) -> str:
 
 def _columns(governed: GovernedTable) -> dict[str, str]:
     allowed = set(governed.access.columns)
-    return {column.name: duckdb_type(column.type) for column in governed.table.all_columns if column.name in allowed}
+    found = [column for column in governed.table.all_columns if column.name in allowed]
+    return {column.name: duckdb_type(column.type) for column in (*found, *file_columns.of(governed))}
 
 
 def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[str, set[str]]) -> PlannedScan:
@@ -70,6 +78,7 @@ def _scan(ref: TableRef, relation: str, governed: GovernedTable, read: Mapping[s
     # INVARIANT (least_reach): a scan exposes only columns that were granted.
     assert {column.name for column in columns} <= set(governed.access.columns), ref  # noqa: S101 - a second look
     rows = governed.access.rows_for(column.name for column in columns)
+    columns += tuple(column for column in file_columns.of(governed) if column.name in used)
     predicate = predicate_of(rows, governed.table)
     if predicate is None:
         return PlannedScan(relation, governed, columns, rows)
@@ -101,6 +110,7 @@ def _replace_tables(tree: exp.Expression, relations: Mapping[tuple[str, str], st
         table.set("this", exp.to_identifier(relations[ref.key], quoted=True))
         table.set("db", None)
         table.set("catalog", None)
+        table.set("version", None)
         name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True), columns=columns)
         table.set("alias", name)
     for column in tree.find_all(exp.Column):
@@ -142,9 +152,24 @@ def _unresolved(error: SqlglotError, tree: exp.Expression, text: str) -> SqlErro
         columns = [column for column in tree.find_all(exp.Column) if column.name == name and column.table]
         if columns:
             return not_found(columns, text)
+    place = re.search(r"Unknown output column: (\d+)", str(error))
+    if place is not None:
+        clause = "GROUP BY" if _groups_by(tree, place.group(1)) else "ORDER BY"
+        return SqlError(f"INVALID_COLUMN_REFERENCE: {clause} position {place.group(1)} is not in select list")
+    using = re.search(r"Cannot automatically join: (.*)", str(error))
+    if using is not None:
+        names = [one for join in tree.find_all(exp.Join) for one in join.args.get("using") or ()]
+        named = [one for one in names if one.name == using.group(1).strip('" .')]
+        if named:
+            return ColumnNotFound(*position_of(named[0], text), named[0].name)
     if "mbiguous" in str(error):
         return SqlError("AMBIGUOUS_NAME: Column is ambiguous")
     return SqlError("SYNTAX_ERROR: the statement cannot be resolved")
+
+
+def _groups_by(tree: exp.Expression, place: str) -> bool:
+    keys = [one for group in tree.find_all(exp.Group) for one in group.expressions]
+    return any(isinstance(one, exp.Literal) and not one.is_string and one.name == place for one in keys)
 
 
 def _name_outputs(tree: exp.Expression) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from lakewarden.sql.errors import ColumnNotFound
+from lakewarden.sql.errors import ColumnNotFound, SqlError
 from lakewarden.sql.positions import at
 
 
@@ -49,8 +49,24 @@ def columns_read(tree: exp.Query, schema: Mapping[str, Mapping[str, str]], text:
                 missing.append(column)
     missing += [one for one in tree.find_all(exp.Column) if id(one) not in seen and not one.table and not is_local(one)]
     if missing:
-        raise not_found(missing, text)
+        raise _ambiguous(tree, missing, schema, text) or not_found(missing, text)
     return read
+
+
+def _ambiguous(
+    tree: exp.Query, missing: Sequence[exp.Column], schema: Mapping[str, Mapping[str, str]], text: str
+) -> SqlError | None:
+    """The error for a bare column, first in the text, that several of its query's relations have."""
+    first = min(missing, key=_offset)
+    if first.table:
+        return None
+    for scope in traverse_scope(tree):
+        if any(column is first for column in scope.columns):
+            owners = [one for one in scope.selected_sources.values() if _gives(one[1], first.name, schema)]
+            if len(owners) > 1:
+                line, column = at(text, _offset(first)) if _offset(first) < len(text) else (1, 1)
+                return SqlError(f"AMBIGUOUS_NAME: line {line}:{column}: Column '{_written(first)}' is ambiguous")
+    return None
 
 
 def not_found(columns: Sequence[exp.Column], text: str) -> ColumnNotFound:

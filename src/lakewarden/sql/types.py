@@ -12,6 +12,7 @@ from sqlglot import exp
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.schema import MappingSchema
 
+from lakewarden.sql import file_columns
 from lakewarden.sql.calls import name_of
 from lakewarden.sql.functions import FUNCTIONS
 
@@ -267,6 +268,7 @@ _METADATA = {
     exp.Bracket: _annotator(_bracket),
     exp.Extract: _annotator(lambda _: built("bigint")),
     exp.StrPosition: _annotator(lambda _: built("bigint")),
+    exp.AtTimeZone: _annotator(lambda _: built("timestamp with time zone")),
     exp.Filter: _annotator(lambda node: node.this.type),
     exp.Window: _annotator(lambda node: node.this.type),
     exp.IgnoreNulls: _annotator(lambda node: node.this.type),
@@ -277,9 +279,13 @@ _METADATA = {
 
 
 def catalog(schema: Mapping[str, Mapping[str, str]]) -> MappingSchema:
-    """The columns of relations, names as they are, types DuckDB's: for qualifying and annotating alike."""
+    """The columns of relations, names as they are, types DuckDB's: for qualifying and annotating alike.
+
+    A star does not stand for the hidden columns among them.
+    """
     types = {name: {column: _engine_type(kind) for column, kind in columns.items()} for name, columns in schema.items()}
-    return MappingSchema(types, dialect="duckdb", normalize=False)
+    starred = {name: [one for one in columns if one not in file_columns.NAMES] for name, columns in schema.items()}
+    return MappingSchema(types, visible=starred, dialect="duckdb", normalize=False)
 
 
 @lru_cache(maxsize=4096)

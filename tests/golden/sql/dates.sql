@@ -15,7 +15,7 @@ SELECT INTERVAL '1-2' YEAR TO MONTH, INTERVAL '1 02:03:04.567' DAY TO SECOND; --
 SELECT INTERVAL '2' DAY * 3; -- ["6 00:00:00.000"]
 SELECT DATE '2001-08-22', TIME '01:02:03.456', TIMESTAMP '2001-08-22 03:04:05.321'; -- ["2001-08-22", "01:02:03.456", "2001-08-22 03:04:05.321"]
 SELECT TIMESTAMP '2001-08-22 03:04:05.321 UTC'; -- ["2001-08-22 03:04:05.321 UTC"]
-SELECT TIMESTAMP '2012-10-31 01:00:00 -05:00'; -- ["2012-10-31 06:00:00.000 UTC"]
+SELECT TIMESTAMP '2012-10-31 01:00:00 -05:00'; -- ["2012-10-31 01:00:00.000 -05:00"]
 SELECT DATE '2012-02-30'; -- INVALID_CAST_ARGUMENT: A value cannot be cast to the type
 SELECT CAST('2012-08-08' AS date), CAST('2012-08-08 01:02:03' AS timestamp); -- ["2012-08-08", "2012-08-08 01:02:03.000"]
 SELECT CAST('nonsense' AS date); -- INVALID_CAST_ARGUMENT: A value cannot be cast to the type
@@ -71,8 +71,16 @@ SELECT to_milliseconds(INTERVAL '1' SECOND), to_milliseconds(INTERVAL '2' DAY); 
 SELECT hour(TIMESTAMP '2012-10-31 01:00 UTC' AT TIME ZONE 'America/Los_Angeles'); -- ["18"]
 SELECT CAST(TIMESTAMP '2012-10-31 01:00 UTC' AT TIME ZONE 'America/Los_Angeles' AS date); -- ["2012-10-30"]
 SELECT date_format(TIMESTAMP '2012-10-31 01:00 UTC' AT TIME ZONE 'Asia/Tokyo', '%Y-%m-%d %H:%i'); -- ["2012-10-31 10:00"]
-SELECT TIMESTAMP '2012-10-31 01:00 UTC' AT TIME ZONE 'America/Los_Angeles'; -- NOT_SUPPORTED: AT TIME ZONE as a value (extract, format, truncate or cast it to date or timestamp) is not supported
-SELECT with_timezone(TIMESTAMP '2021-08-01 10:00:00', 'Asia/Tokyo'); -- ["2021-08-01 01:00:00.000 UTC"]
+SELECT TIMESTAMP '2012-10-31 01:00 UTC' AT TIME ZONE 'America/Los_Angeles'; -- ["2012-10-30 18:00:00.000 America/Los_Angeles"]
+SELECT with_timezone(TIMESTAMP '2021-08-01 10:00:00', 'Asia/Tokyo'); -- ["2021-08-01 10:00:00.000 Asia/Tokyo"]
+SELECT at_timezone(TIMESTAMP '2021-08-01 10:00:00 UTC', '-05:00'); -- ["2021-08-01 05:00:00.000 -05:00"]
+SELECT from_unixtime(0, 'Asia/Tokyo'), from_unixtime(0); -- ["1970-01-01 09:00:00.000 Asia/Tokyo", "1970-01-01 00:00:00.000 UTC"]
+SELECT CAST(TIMESTAMP '2012-10-31 01:00 UTC' AT TIME ZONE 'Asia/Tokyo' AS varchar); -- ["2012-10-31 10:00:00.000 Asia/Tokyo"]
+SELECT hour(TIMESTAMP '2012-10-31 01:00:00 -05:00'); -- ["1"]
+SELECT TIMESTAMP '2021-08-01 10:00:00 +02:00' = TIMESTAMP '2021-08-01 08:00:00 UTC'; -- ["true"]
+SELECT date_trunc('day', TIMESTAMP '2021-08-01 22:00:00 UTC' AT TIME ZONE 'Asia/Tokyo'); -- ["2021-08-02 00:00:00.000 Asia/Tokyo"]
+SELECT x AT TIME ZONE z AS y FROM (VALUES (TIMESTAMP '2012-10-31 02:00 UTC', 'Asia/Tokyo'), (TIMESTAMP '2012-10-31 01:00 UTC', 'Europe/Paris')) t(x, z) ORDER BY y; -- ["2012-10-31 02:00:00.000 Europe/Paris"] ["2012-10-31 11:00:00.000 Asia/Tokyo"]
+SELECT max(x) FROM (SELECT TIMESTAMP '2021-08-01 10:00:00 +02:00' AS x); -- NOT_SUPPORTED: A timestamp with a time zone other than UTC as a value within an expression is not supported
 SELECT current_timezone(); -- ["UTC"]
 SELECT current_date = CAST(now() AS date), now() = current_timestamp; -- ["true", "true"]
 SELECT localtimestamp > TIMESTAMP '2020-01-01 00:00:00'; -- ["true"]

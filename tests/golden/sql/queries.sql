@@ -116,4 +116,5 @@ SELECT CAST(TIMESTAMP '2020-01-01 10:00:00' AS timestamp with time zone); -- ["2
 SELECT transform(filter(ARRAY[1, 2, 3], x -> x % 2 = 1), x -> x * 1.5); -- ["[1.5, 4.5]"]
 SELECT coalesce(sum(x), 0) FROM (VALUES 1) t(x) WHERE false; -- ["0"]
 SELECT count(*) FROM t TABLESAMPLE RESERVOIR (5); -- NOT_SUPPORTED: This kind of TABLESAMPLE is not supported
-SELECT "$path" FROM (VALUES 1) t(n); -- NOT_SUPPORTED: The column $path is not supported
+SELECT "$path" FROM (VALUES 1) t(n); -- COLUMN_NOT_FOUND: line 1:8: Column '$path' cannot be resolved or requester is not authorized to access requested resources
+SELECT "$bucket" FROM (VALUES 1) t(n); -- NOT_SUPPORTED: The column $bucket is not supported

@@ -204,7 +204,6 @@ CREATE TEMP MACRO t_from_unixtime_nanos(n) AS make_timestamptz(CAST(n AS BIGINT)
 CREATE TEMP MACRO t_to_unixtime(x) AS epoch(x);
 CREATE TEMP MACRO t_to_milliseconds(x) AS CAST(round(date_part('epoch', x) * 1000) AS BIGINT);
 CREATE TEMP MACRO t_current_timezone() AS 'UTC';
-CREATE TEMP MACRO t_with_timezone(x, zone) AS CAST(x AS TIMESTAMP) AT TIME ZONE zone;
 
 -- Arrays
 CREATE TEMP MACRO t_subscript(a, i) AS a[CASE WHEN a IS NULL OR i IS NULL THEN NULL WHEN i BETWEEN 1 AND len(a) THEN CAST(i AS BIGINT)

@@ -10,12 +10,14 @@ from lakewarden.engines.duckdb.protocol import SourceRequest
 from lakewarden.kernel.lake import Column, DataFile, Table
 from lakewarden.query.errors import QueryFailed
 from lakewarden.query.ports import Scan
-from lakewarden.sql import formats
+from lakewarden.sql import file_columns, formats
 from lakewarden.sql.hive_types import UnknownType, duckdb_type, split
 
 NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _NEVER = "\x01\x02 no field reads like this \x02\x01"
 _CODECS: Mapping[str, str] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd"}
+_OF_ONE_FILE = frozenset({file_columns.PATH, file_columns.SIZE})
+_MOST_ALONE = 5_000
 _UNREAD = frozenset({".bz2", ".lz4", ".snappy", ".deflate", ".lzo", ".xz", ".zip", ".br"})
 
 
@@ -41,6 +43,13 @@ def _parquet(scan: Scan, columns: Sequence[Column]) -> str:
 def _read_parquet(table: Table, files: Sequence[DataFile]) -> str:
     del table
     return f"read_parquet({_paths(files)}, hive_partitioning=false, union_by_name={str(len(files) > 1).lower()})"
+
+
+def plain_parquet(scan: Scan, columns: Sequence[Column]) -> str:
+    """The columns as they lie in the files, each read as its own partition reads them; empty where none is read."""
+    items = ", ".join(name(column.name) for column in columns)
+    reads = [_read_parquet(scan.planned.governed.table, files) for files in _by_partition(scan).values()]
+    return " UNION ALL ".join(f"SELECT {items} FROM {read}" for read in reads) if items else ""  # noqa: S608 - names are quoted
 
 
 def lenient_parquet(scan: Scan) -> Mapping[str, str]:
@@ -202,7 +211,7 @@ def is_iceberg(table: Table) -> bool:
 def _source_options(table: Table) -> Mapping[str, str]:
     """Properties that the worker knows; ``mapping.<column>`` names a column's key in the JSON."""
     if is_iceberg(table):
-        return {"metadata_location": table.parameters.get("metadata_location", "")}
+        return {name: table.parameters.get(name, "") for name in ("metadata_location", "$as_of")}
     return {
         key: value
         for key, value in table.serde_parameters.items()
@@ -237,17 +246,18 @@ def _union(
     """All partitions of the scan, each with its keys' values as constants."""
     table = scan.planned.governed.table
     parts = [
-        f"SELECT {', '.join(_with_partition(items, columns, table, values)) or '1 AS nothing'} FROM {read(files)}"  # noqa: S608 - names are quoted
-        for (values, _), files in _grouped(scan, by_codec=by_codec).items()
+        f"SELECT {', '.join(_with_constants(items, columns, table, files)) or '1 AS nothing'} FROM {read(files)}"  # noqa: S608 - names are quoted
+        for files in _grouped(scan, by_codec=by_codec).values()
     ]
     return " UNION ALL ".join(parts)
 
 
-def _with_partition(
-    items: Sequence[str], columns: Sequence[Column], table: Table, values: tuple[str, ...]
+def _with_constants(
+    items: Sequence[str], columns: Sequence[Column], table: Table, files: Sequence[DataFile]
 ) -> list[str]:
-    """The items, partition keys replaced by the constants of their files."""
-    constants = {key.name: value for key, value in zip(table.partition_keys, values, strict=False)}
+    """The items, partition keys and hidden columns replaced by the constants of their files."""
+    constants = {key.name: value for key, value in zip(table.partition_keys, files[0].partition, strict=False)}
+    constants |= file_columns.constants(table, files[0])
     return [
         f"CAST({_constant(constants[column.name])} AS {type_of(column)}) AS {name(column.name)}"
         if column.name in constants
@@ -260,15 +270,19 @@ def _constant(value: str) -> str:
     return "NULL" if value == NO_PARTITION else text(value)
 
 
-def _by_partition(scan: Scan) -> Mapping[tuple[tuple[str, ...], str], list[DataFile]]:
+def _by_partition(scan: Scan) -> Mapping[tuple[tuple[str, ...], str, str], list[DataFile]]:
     return _grouped(scan, by_codec=False)
 
 
-def _grouped(scan: Scan, *, by_codec: bool) -> Mapping[tuple[tuple[str, ...], str], list[DataFile]]:
-    """Files by partition, and by compression where that must be said."""
-    groups: dict[tuple[tuple[str, ...], str], list[DataFile]] = {}
+def _grouped(scan: Scan, *, by_codec: bool) -> Mapping[tuple[tuple[str, ...], str, str], list[DataFile]]:
+    """Files by partition, by compression where that must be said, and one by one where a hidden column tells them apart."""
+    groups: dict[tuple[tuple[str, ...], str, str], list[DataFile]] = {}
+    alone = any(column in _OF_ONE_FILE for column in scan.planned.columns)
+    if alone and len(scan.files) > _MOST_ALONE:
+        raise QueryFailed(f"NOT_SUPPORTED: $path over more than {_MOST_ALONE} files is not supported", 2, 1303)
     for file in scan.files:
-        groups.setdefault((file.partition, codec(file.uri) if by_codec else ""), []).append(file)
+        key = (file.partition, codec(file.uri) if by_codec else "", file.uri if alone else "")
+        groups.setdefault(key, []).append(file)
     return groups
 
 

@@ -33,6 +33,8 @@ _SIMPLE: Mapping[str, tuple[str, int]] = {
     '"NULL"': ("unknown", 0),
 }
 _DECIMAL = re.compile(r"DECIMAL\(([0-9]+),([0-9]+)\)")
+ZONED = 'STRUCT("$instant" TIMESTAMP WITH TIME ZONE, "$local" TIMESTAMP, "$zone" VARCHAR)'
+"""A timestamp with time zone and its zone, as ``sql.transforms.zones`` writes results."""
 JAVA_DOUBLE = "java_double"
 JAVA_DOUBLE_CAST = "java_double_cast"
 """The same for CAST(x AS varchar); Trino 4xx writes both as Java does."""
@@ -40,7 +42,7 @@ JAVA_DOUBLE_CAST = "java_double_cast"
 
 def result_column(name: str, duckdb_type: str) -> ResultColumn:
     """Athena's ColumnInfo for a DuckDB output type."""
-    found = _SIMPLE.get(duckdb_type)
+    found = _SIMPLE.get("TIMESTAMP WITH TIME ZONE" if duckdb_type == ZONED else duckdb_type)
     if found is not None:
         return ResultColumn(name, *found)
     decimal = _DECIMAL.fullmatch(duckdb_type)
@@ -66,6 +68,8 @@ def text_sql(value: str, duckdb_type: str, depth: int = 0) -> str:
         item = text_sql(f"{entry}.value", value_type, depth + 1)
         items = f"list_transform(map_entries({value}), lambda {entry} : {key} || '=' || coalesce({item}, 'null'))"
         return f"('{{' || array_to_string({items}, ', ') || '}}')"
+    if duckdb_type == ZONED:
+        return f"""strftime({value}."$local", '%Y-%m-%d %H:%M:%S.%g ') || {value}."$zone\""""
     if duckdb_type.startswith("STRUCT("):
         fields = [_field(part) for part in split_types(duckdb_type[7:-1])]
         parts = [

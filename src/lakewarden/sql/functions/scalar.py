@@ -158,7 +158,7 @@ doy                     1    *                bigint
 format_datetime         2    *                varchar
 from_iso8601_date       1    t_iso_date       date
 from_iso8601_timestamp  1    t_iso_timestamp  timestamp with time zone
-from_unixtime           1    *                timestamp with time zone
+from_unixtime           1-2  *                timestamp with time zone
 from_unixtime_nanos     1    t_from_unixtime_nanos timestamp with time zone
 hour                    1    *                bigint
 last_day_of_month       1    *                date
@@ -181,7 +181,7 @@ to_milliseconds         1    t_to_milliseconds bigint
 to_unixtime             1    t_to_unixtime    double
 week                    1    *                bigint
 week_of_year            1    *                bigint
-with_timezone           2    t_with_timezone  timestamp with time zone
+with_timezone           2    *                timestamp with time zone
 year                    1    *                bigint
 year_of_week            1    *                bigint
 yow                     1    *                bigint

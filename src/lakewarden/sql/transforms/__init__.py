@@ -20,6 +20,7 @@ from lakewarden.sql.transforms import (
     json,
     strings,
     unnest,
+    zones,
 )
 from lakewarden.sql.transforms.build import Rewrite, call
 
@@ -80,7 +81,7 @@ def translate(tree: exp.Expression) -> exp.Expression:
             tree = made
         elif node.parent is not None:
             node.replace(made)
-    return tree
+    return zones.finished(tree)
 
 
 def _translated(node: exp.Expression) -> exp.Expression:

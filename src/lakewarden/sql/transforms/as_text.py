@@ -3,7 +3,8 @@
 from sqlglot import exp
 
 from lakewarden.sql.errors import Unsupported
-from lakewarden.sql.transforms.build import call, cast, parenthesised, text
+from lakewarden.sql.transforms import zones
+from lakewarden.sql.transforms.build import call, cast, text
 from lakewarden.sql.types import STAMPS, TEXT, WHOLE, ZONED, D, kind
 
 _PLAIN = frozenset({*WHOLE, D.DECIMAL, D.BOOLEAN, D.DATE, D.UUID, D.NULL})
@@ -24,8 +25,7 @@ def as_text(value: exp.Expression) -> exp.Expression:
     if of in STAMPS:
         return call("strftime", value, text("%Y-%m-%d %H:%M:%S.%g"))
     if of in ZONED:
-        utc = exp.AtTimeZone(this=parenthesised(value), zone=text("UTC"))
-        return call("strftime", utc, text("%Y-%m-%d %H:%M:%S.%g UTC"))
+        return zones.as_text(value)
     if of is D.JSON:
         return call("json_extract_string", value, text("$"))
     if of is not D.UNKNOWN:

@@ -5,6 +5,7 @@ import re
 from sqlglot import exp
 
 from lakewarden.sql.errors import Unsupported
+from lakewarden.sql.transforms import zones
 from lakewarden.sql.transforms.as_text import as_text
 from lakewarden.sql.transforms.build import call, cast, cast_to, text
 from lakewarden.sql.types import STAMPS, TEXT, WHOLE, ZONED, D, kind
@@ -45,8 +46,19 @@ def prepare(tree: exp.Expression) -> None:
 
 def rewrite(node: exp.Expression) -> exp.Expression:
     """``CAST(x AS t)`` and ``TRY_CAST(x AS t)``."""
-    made = _cast(node.this, node.args["to"])
+    made = _zoned(node) or _cast(node.this, node.args["to"])
     return call("try", made) if isinstance(node, exp.TryCast) else made
+
+
+def _zoned(node: exp.Expression) -> exp.Expression | None:
+    """A timestamp literal that names its zone, and the clock of a timestamp that has one."""
+    value, to = node.this, node.args["to"]
+    if kind(value) in ZONED and to.this in {D.DATE, D.TIME, *STAMPS}:
+        return cast_to(zones.local(value), engine_type(to))
+    if to.this is not D.TIMESTAMPTZ or not isinstance(value, exp.Literal) or not value.is_string:
+        return None
+    zoned = _ZONE.fullmatch(value.name)
+    return zones.with_zone(cast_to(value, to), text(zoned.group(4)), node) if zoned is not None else None
 
 
 def _cast(value: exp.Expression, to: exp.DataType) -> exp.Expression:

@@ -195,6 +195,8 @@ def _sequence(node: exp.Expression) -> exp.Expression:
         not step
         and isinstance(start, exp.Literal)
         and isinstance(stop, exp.Literal)
+        and start.name.isdigit()
+        and stop.name.isdigit()
         and int(start.name) <= int(stop.name)
     ):
         return call("generate_series", start, stop)

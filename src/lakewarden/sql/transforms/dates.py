@@ -5,7 +5,9 @@ import re
 from sqlglot import exp
 
 from lakewarden.sql.errors import SqlError, Unsupported
+from lakewarden.sql.transforms import zones
 from lakewarden.sql.transforms.build import Calls, Rewrite, arguments_of, call, cast, literal_text, parenthesised, text
+from lakewarden.sql.transforms.zones import local, with_zone
 from lakewarden.sql.types import STAMPS, TEXT, ZONED, D, kind
 
 _ENGINE_TYPES = {
@@ -83,15 +85,6 @@ def extract(node: exp.Expression) -> exp.Expression:
     return call(_FIELDS[field], local(node.expression))
 
 
-def local(node: exp.Expression) -> exp.Expression:
-    """A timestamp with time zone as the clock in UTC shows it; everything else as it is."""
-    if isinstance(node, exp.AtTimeZone):
-        return node
-    if kind(node) in ZONED:
-        return exp.AtTimeZone(this=parenthesised(node), zone=text("UTC"))
-    return call("t_local", node) if kind(node) is D.UNKNOWN else node
-
-
 def _field(macro: str) -> Rewrite:
     def rewrite(node: exp.Expression) -> exp.Expression:
         return call(macro, local(arguments_of(node)[0]))
@@ -105,45 +98,25 @@ def _date(node: exp.Expression) -> exp.Expression:
 
 
 def at_time_zone(node: exp.Expression) -> exp.Expression:
-    """``x AT TIME ZONE 'zone'``: only where the answer is taken apart at once; see :data:`CONSUMERS`.
-
-    DuckDB's timestamps with time zone do not carry their zone, so as a value of its own it is refused.
-    """
-    zone = node.args["zone"]
-    if not _consumed(node):
-        raise Unsupported("AT TIME ZONE as a value (extract, format, truncate or cast it to date or timestamp)")
-    return exp.AtTimeZone(this=parenthesised(_instant(node.this)), zone=zone)
+    """``x AT TIME ZONE 'zone'``."""
+    return with_zone(_instant(node.this), node.args["zone"], node)
 
 
 def _at_timezone(node: exp.Expression) -> exp.Expression:
     value, zone = arguments_of(node)
-    if not _consumed(node):
-        raise Unsupported("at_timezone as a value (extract, format, truncate or cast it to date or timestamp)")
-    return exp.AtTimeZone(this=parenthesised(_instant(value)), zone=zone)
+    return with_zone(_instant(value), zone, node)
+
+
+def _with_timezone(node: exp.Expression) -> exp.Expression:
+    """A timestamp as the clock in a zone shows it."""
+    value, zone = arguments_of(node)
+    return with_zone(zones.instant(cast(value, "TIMESTAMP"), zone), zone, node)
 
 
 def _instant(node: exp.Expression) -> exp.Expression:
-    return node if kind(node) in ZONED else exp.AtTimeZone(this=parenthesised(node), zone=text("UTC"))
-
-
-_CONSUMING = frozenset(
-    {
-        "year", "quarter", "month", "week", "week_of_year", "day", "day_of_month", "day_of_week", "dow", "day_of_year", "doy",
-        "year_of_week", "yow", "hour", "minute", "second", "millisecond", "date_format", "format_datetime", "date",
-        "last_day_of_month",
-    }
-)  # fmt: skip
-
-
-def _consumed(node: exp.Expression) -> bool:
-    parent = node.parent
-    while isinstance(parent, exp.Paren):
-        parent = parent.parent
-    if isinstance(parent, exp.Extract):
-        return True
-    if isinstance(parent, exp.Cast):
-        return parent.to.this in {D.DATE, D.TIME, *STAMPS}
-    return isinstance(parent, exp.Anonymous) and parent.name.removeprefix("$") in _CONSUMING
+    """The instant itself, without the zone that it came with."""
+    found = node if kind(node) in ZONED else exp.AtTimeZone(this=parenthesised(node), zone=text("UTC"))
+    return exp.Paren(this=found) if zones.zone_of(found) is None else cast(found, "TIMESTAMPTZ")
 
 
 def current(name: str, to: str) -> Rewrite:
@@ -197,13 +170,17 @@ def _date_trunc(node: exp.Expression) -> exp.Expression:
         raise SqlError(f"INVALID_FUNCTION_ARGUMENT: '{unit}' is not a valid DATE field")
     if to == "TIME":
         raise Unsupported("date_trunc of time")
+    zone = zones.zone_of(value)
+    if zone is not None:
+        return with_zone(zones.instant(call("date_trunc", text(unit), local(value)), zone), zone, node)
     cut = call("date_trunc", text(unit), value)
     return cast(cut, to) if to else cut
 
 
 def _from_unixtime(node: exp.Expression) -> exp.Expression:
     arguments = arguments_of(node)
-    return call("to_timestamp", cast(arguments[0], "DOUBLE"))
+    found = call("to_timestamp", cast(arguments[0], "DOUBLE"))
+    return with_zone(found, arguments[1], node) if len(arguments) > 1 else found
 
 
 def _to_iso8601(node: exp.Expression) -> exp.Expression:
@@ -259,8 +236,8 @@ def joda_format(pattern: str) -> str:
 
 
 def _shown(pattern: str, value: exp.Expression) -> exp.Expression:
-    if kind(value) in ZONED and not isinstance(value, exp.AtTimeZone):
-        value = exp.AtTimeZone(this=parenthesised(value), zone=text("UTC"))
+    if kind(value) in ZONED:
+        value = local(value)
     elif kind(value) is not D.UNKNOWN:
         value = cast(value, "TIMESTAMP")
     return call("strftime", value, text(pattern))
@@ -303,6 +280,7 @@ CALLS: Calls = {
     "from_unixtime": _from_unixtime,
     "to_iso8601": _to_iso8601,
     "at_timezone": _at_timezone,
+    "with_timezone": _with_timezone,
     "now": current("now", "TIMESTAMPTZ"),
     "current_timestamp": current("current_timestamp", "TIMESTAMPTZ"),
     "localtimestamp": current("localtimestamp", "TIMESTAMP"),
