@@ -77,7 +77,6 @@ def _idle_apps() -> list[tuple[str, float, str]]:
         (f"processor time of {APPS} idle apps", spent / IDLE_SECONDS * 100, "% of a core"),
         ("processor time of the server for them", server_spent / IDLE_SECONDS * 100, "% of a core"),
         (f"processor time of {APPS} bare JupyterLab servers", their_time / IDLE_SECONDS * 100, "% of a core"),
-        ("ratio of processor time, the server's for them included", (spent + server_spent) / their_time, "x"),
     ]
 
 
