@@ -16,11 +16,14 @@ from tests.e2e.studio_lab import Browser, Lab, bare, space
 
 from bench._server import running
 from lakewarden.demo.server import RunningServer
-from lakewarden.demo.walkthrough import FULL, LIMITED
+from lakewarden.demo.walkthrough import FULL
 from lakewarden.studio.processes import descendants, table
 
 ROUNDS = 3
 REQUESTS = 300
+APPS = 20
+SETTLE_SECONDS = 10
+IDLE_SECONDS = 30
 
 
 def run() -> list[tuple[str, float, str]]:
@@ -42,21 +45,60 @@ def run() -> list[tuple[str, float, str]]:
             ("GET api on JupyterLab's own socket", direct * 1000, "ms"),
             ("proxy overhead a request", (through - direct) * 1000, "ms"),
         ]
-        lab.opened(LIMITED)
-        started = time.perf_counter()
-        with _bare_servers(2) as peers:
-            bare_start = (time.perf_counter() - started) / len(peers)
-            time.sleep(5)
-            apps = [child for child in table().values() if child.parent == server.pid and b"bwrap" in _line(child.pid)]
-            ours = sum(_memory(app.pid) for app in apps) / len(apps)
-            theirs = sum(_memory(pid) for pid in peers) / len(peers)
-        rows += [
-            ("bare JupyterLab, from its command to its socket", bare_start, "s"),
-            ("memory of an idle app, wall included (PSS)", ours / 1024**2, "MiB"),
-            ("memory of a bare JupyterLab server (PSS)", theirs / 1024**2, "MiB"),
-            ("ratio", ours / theirs, "x"),
-        ]
-    return rows
+        _stop(lab)
+    return rows + _idle_apps()
+
+
+def _idle_apps() -> list[tuple[str, float, str]]:
+    """As many idle apps as bare servers, one after the other: what they hold, and the processor time that they take."""
+    with running() as (server, _):
+        lab = bare(server)
+        before = _spent([server.pid], whole=False)
+        time.sleep(IDLE_SECONDS)
+        alone = _spent([server.pid], whole=False) - before
+        _start_many(lab)
+        apps = [one.pid for one in table().values() if one.parent == server.pid and b"bwrap" in _line(one.pid)]
+        assert len(apps) == APPS, apps
+        time.sleep(SETTLE_SECONDS)
+        before, server_before = _spent(apps), _spent([server.pid], whole=False)
+        time.sleep(IDLE_SECONDS)
+        spent, server_spent = _spent(apps) - before, _spent([server.pid], whole=False) - server_before - alone
+        ours = sum(map(_memory, apps))
+    with _bare_servers(APPS) as (peers, bare_start):
+        time.sleep(SETTLE_SECONDS)
+        before = _spent(peers)
+        time.sleep(IDLE_SECONDS)
+        their_time, theirs = _spent(peers) - before, sum(map(_memory, peers))
+    return [
+        ("bare JupyterLab, from its command to its socket", bare_start, "s"),
+        (f"memory of {APPS} idle apps, walls included (PSS)", ours / 1024**2, "MiB"),
+        (f"memory of {APPS} bare JupyterLab servers (PSS)", theirs / 1024**2, "MiB"),
+        ("ratio of memory", ours / theirs, "x"),
+        (f"processor time of {APPS} idle apps", spent / IDLE_SECONDS * 100, "% of a core"),
+        ("processor time of the server for them", server_spent / IDLE_SECONDS * 100, "% of a core"),
+        (f"processor time of {APPS} bare JupyterLab servers", their_time / IDLE_SECONDS * 100, "% of a core"),
+    ]
+
+
+def _start_many(lab: Lab) -> None:
+    sagemaker = lab.sagemaker("admin")
+    for number in range(APPS):
+        name = f"idle-{number}"
+        sagemaker.create_space(
+            DomainId=lab.domain, SpaceName=name, OwnershipSettings={"OwnerUserProfileName": FULL},
+            SpaceSharingSettings={"SharingType": "Private"},
+        )  # fmt: skip
+        sagemaker.create_app(DomainId=lab.domain, SpaceName=name, AppType="JupyterLab", AppName="default")
+        lab.await_app(name, "InService")
+
+
+def _spent(pids: list[int], *, whole: bool = True) -> float:
+    """Processor seconds of processes, with all that came from them or alone."""
+    running = table()
+    family = [one.pid for pid in pids for one in descendants(pid, running)] if whole else pids
+    # The scheduler's own account in nanoseconds: an idle server's moments are shorter than the ticks of /proc/PID/stat.
+    accounts = [task / "schedstat" for pid in family for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(one.read_text(encoding="ascii").split()[0]) for one in accounts) / 1e9
 
 
 def _usable(lab: Lab) -> float:
@@ -124,11 +166,11 @@ def _get_unix(place: Path, path: str) -> int:
 
 
 @contextmanager
-def _bare_servers(count: int) -> Iterator[list[int]]:
-    """JupyterLab as its own command starts it, on unix sockets."""
+def _bare_servers(count: int) -> Iterator[tuple[list[int], float]]:
+    """JupyterLab as its own command starts it, on unix sockets: process ids, and how long one takes to listen."""
     with tempfile.TemporaryDirectory() as scratch:
         environment = {**os.environ, "HOME": scratch, "JUPYTER_RUNTIME_DIR": f"{scratch}/run"}
-        servers = []
+        servers, started = [], time.perf_counter()
         for number in range(count):
             sock = Path(scratch) / f"{number}.sock"
             command = [
@@ -141,7 +183,7 @@ def _bare_servers(count: int) -> Iterator[list[int]]:
             while not sock.exists():
                 time.sleep(0.1)
         try:
-            yield [one.pid for one in servers]
+            yield [one.pid for one in servers], (time.perf_counter() - started) / count
         finally:
             for one in servers:
                 one.terminate()

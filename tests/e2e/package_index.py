@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import importlib.metadata
 import io
+import ssl
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -73,7 +74,7 @@ class Index:
 
 
 @contextmanager
-def serving(index: Index) -> Iterator[Index]:
+def serving(index: Index, tls: ssl.SSLContext | None = None) -> Iterator[Index]:
     """Serve it on a free port until the block ends."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -98,6 +99,8 @@ def serving(index: Index) -> Iterator[Index]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     index.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -257,7 +257,11 @@ class LocalNotebook:
         """Wait for the end; answers why."""
         status = await self._process.wait()
         await asyncio.wait({self._reading}, timeout=1)
-        return self._verdict or f"JupyterLab ended with status {status}: {self.output()}".strip(": ")
+        if self._verdict:
+            return self._verdict
+        # What it wrote tells why it ended by itself, and nothing about who killed it.
+        said = self.output() if status >= 0 else ""
+        return f"JupyterLab ended with status {status}" + (f":\n{said}" if said else ".")
 
     async def stop(self) -> None:
         """Kill all of it at once: nothing in a notebook is told twice."""

@@ -67,12 +67,14 @@ class Source:
             return known[1]
         answer, place = await self.open(self._index.page(project), _WANTED)
         try:
-            body = b""
+            body = bytearray()
             async for chunk in chunks(answer):
                 body += chunk
                 if len(body) > _LONGEST_PAGE:
                     raise IndexRefused(502, "The package index's page is too long.")
-            found = files(self._index, place, header(answer, b"content-type"), body)
+            # Some pages hold thousands of links: the loop serves everybody meanwhile.
+            kind = header(answer, b"content-type")
+            found = await asyncio.to_thread(files, self._index, place, kind, bytes(body))
         except OSError as error:
             raise IndexRefused(502, "The package index's answer broke off.") from error
         except ValueError as error:
@@ -169,7 +171,9 @@ class Shelf:
         if kind == "simple":
             # INVARIANT (no_answer_without_audit): a name that was looked up is a word that left the house.
             await self._record(details, "")
-            await _text(send, 200, page(project, listed), "text/html; charset=utf-8", head=head)
+            await _text(
+                send, 200, await asyncio.to_thread(page, project, listed), "text/html; charset=utf-8", head=head
+            )
             return
         wanted, only_metadata = described(name)
         file = listed.get(wanted)

@@ -20,7 +20,7 @@ _STYLE = (
     "button,input{font:inherit;padding:.35rem .9rem;border:1px solid var(--line);border-radius:4px;background:var(--card);"
     "color:var(--ink)}button{cursor:pointer}button.first{background:var(--blue);border-color:var(--blue);color:var(--card)}"
     "a{color:var(--blue)}a:focus-visible,button:focus-visible,input:focus-visible{outline:3px solid var(--blue);"
-    "outline-offset:2px}.error{border-left:4px solid var(--red);padding-left:1rem;overflow-wrap:anywhere}"
+    "outline-offset:2px}.error{border-left:4px solid var(--red);padding-left:1rem;overflow-wrap:anywhere;white-space:pre-line}"
     ".quiet{color:var(--quiet)}code{font-size:.9em;overflow-wrap:anywhere}"
 )
 _TITLES = {
@@ -33,6 +33,7 @@ _TITLES = {
     502: "JupyterLab does not answer",
     503: "JupyterLab is not running",
 }
+_MOST_TOLD = 160
 _HINTS = {
     403: "A link to Studio opens one profile, once, and for a few minutes. Ask for a new one where you got this one, or with "
     "<code>aws sagemaker create-presigned-domain-url</code>.",
@@ -92,7 +93,9 @@ def _row(domain: str, profile: str, row: Row) -> str:
     shared = "" if row.space.private else ' <span class="quiet">shared</span>'
     base = _path(domain, profile)
     status = row.app.status if row.app is not None else "stopped"
-    reason = f" ({escape(row.app.failure)})" if row.app is not None and row.app.status == FAILED else ""
+    failure = row.app.failure if row.app is not None and row.app.status == FAILED else ""
+    told = failure if len(failure) <= _MOST_TOLD else f"{failure[:_MOST_TOLD]}..."
+    reason = f'<br><span class="quiet">{escape(told)}</span>' if told else ""
     running = status in {IN_SERVICE, PENDING}
     open_it = f'<a href="{base}{name}/lab">Open JupyterLab</a> '
     button = _button(f"{base}-/stop", name, "Stop") if running else _button(f"{base}-/start", name, "Start")

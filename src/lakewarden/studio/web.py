@@ -182,7 +182,7 @@ class StudioSite:
         app = await self._app(place)
         if app is not None and app.status == FAILED and _moment(app.modified) >= session.begun:
             # It ended under her hands: she is told why, and nothing starts over by itself.
-            raise PageRefused(503, f"JupyterLab has ended. {app.failure}", start=place.space)
+            raise PageRefused(503, app.failure or "JupyterLab has ended.", start=place.space)
         return await self._start(place, session)
 
     async def _start(self, place: Place, session: Token) -> Live:
