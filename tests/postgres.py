@@ -18,12 +18,34 @@ _BINARIES = Path("/usr/lib/postgresql")
 _START_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
     """A running cluster; databases in it cost a few tens of milliseconds."""
 
     sockets: Path
     user: str
+    prefix: list[str]
+    server: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Start the server, also after a kill; its clients can connect when this returns."""
+        place = binaries()
+        assert place is not None
+        with (self.sockets / "log").open("ab") as log:
+            self.server = subprocess.Popen(
+                [*self.prefix, place / "postgres", "-D", self.sockets / "data", "-k", self.sockets, "-c", "listen_addresses="],
+                stdout=log, stderr=log, cwd=self.sockets,
+            )  # fmt: skip
+        _await_ready(self, self.sockets / "log")
+
+    def kill(self) -> None:
+        """End the server at once, without a checkpoint, as a power cut would; it is gone when this returns."""
+        if self.server is None:
+            return
+        pid = int((self.sockets / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+        os.kill(pid, signal.SIGQUIT)
+        self.server.wait(timeout=60)
+        self.server = None
 
     def url(self, database: str) -> str:
         return f"postgresql://{self.user}@/{database}?host={self.sockets}"
@@ -51,26 +73,19 @@ def cluster() -> Iterator[Cluster]:
     if os.getuid() == 0:
         user, prefix = "postgres", ["runuser", "-u", "postgres", "--"]
         shutil.chown(root, "postgres")
-    data = root / "data"
-    server = None
+    running = Cluster(root, user, prefix)
     try:
         subprocess.run(
-            [*prefix, place / "initdb", "-D", data, "-A", "trust", "-U", user, "--encoding=UTF8", "--locale=C.UTF-8"],
+            [
+                *prefix, place / "initdb", "-D", root / "data", "-A", "trust", "-U", user, "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ],
             check=True, capture_output=True, cwd=root,
         )  # fmt: skip
-        with (root / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [*prefix, place / "postgres", "-D", data, "-k", root, "-c", "listen_addresses="],
-                stdout=log, stderr=log, cwd=root,
-            )  # fmt: skip
-        running = Cluster(root, user)
-        _await_ready(running, root / "log")
+        running.start()
         yield running
     finally:
-        if server is not None:
-            pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
-            os.kill(pid, signal.SIGQUIT)  # at once, without a checkpoint: nothing of it is kept
-            server.wait(timeout=60)
+        running.kill()  # nothing of it is kept
         shutil.rmtree(root, ignore_errors=True)
 
 

@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
+from lakewarden.adapters.iceberg import GovernedIceberg
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
 from lakewarden.adapters.results import OwnedResults
@@ -30,12 +32,14 @@ from lakewarden.catalog import api as catalog_api
 from lakewarden.catalog.api_crawlers import CrawlerHandlers
 from lakewarden.catalog.crawler_store import CrawlerStore
 from lakewarden.catalog.crawlers import CrawlerService
+from lakewarden.catalog.iceberg import IcebergCommits
 from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.service import CatalogService
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.config import OBJECTS_KEY_ID, OBJECTS_SECRET, Config, ConfigError, DataDirectory, write_private
 from lakewarden.dispatch import Dispatcher
 from lakewarden.engines.duckdb import DuckDbEngine, Limits
+from lakewarden.engines.iceberg import IcebergScribe
 from lakewarden.guard import Guard, Operations
 from lakewarden.health import Health
 from lakewarden.identity import api as identity_api
@@ -47,6 +51,7 @@ from lakewarden.identity.jwks import ProviderKeys
 from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
 from lakewarden.identity.messages import encoder
+from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
@@ -67,7 +72,7 @@ from lakewarden.query.course import Course
 from lakewarden.query.fetching import Fetcher
 from lakewarden.query.live import LiveQueries
 from lakewarden.query.prepared import PreparedStatements
-from lakewarden.query.run import Runner
+from lakewarden.query.run import Iceberg, Runner
 from lakewarden.query.scheduler import Scheduler
 from lakewarden.query.service import QueryService
 from lakewarden.query.store import QueryStore
@@ -109,6 +114,7 @@ class Server:
     trail_lake: LakeService
     crawlers: CrawlerService
     engine: DuckDbEngine
+    scribe: IcebergScribe
     audit: AuditHalf
     uses: LastUses
     threads: ThreadPoolExecutor
@@ -122,6 +128,7 @@ class Server:
         self.queries.close()
         self.crawlers.close()
         self.engine.close()
+        self.scribe.close()
         self.threads.shutdown()
         self.sweeping.close()
         self.audit.close()
@@ -198,12 +205,13 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     guard = Guard(PrincipalLayers(directory_of_people), encoder(ring))
     uses = LastUses(identities)
     providers = Providers(identities, account, now)
+    mfa = MfaDevices(identities, ring, account, now)
     iam = identity_api.Iam(
         identity, AccountSettings(identities, account, now), InstanceProfiles(identities, now),
-        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses,
+        LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses, mfa,
     )  # fmt: skip
     tokens = TokenService(
-        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys))
+        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys)), mfa
     )
 
     index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
@@ -249,7 +257,13 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     query_store = QueryStore(database, presence)
     groups = WorkGroups(query_store, account, region, now)
     prepared = PreparedStatements(query_store, guard, account, region, now)
-    runner = Runner(lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1)
+    scribe = IcebergScribe(directory.objects, directory.spill / f"{presence.server}-scribe")
+    commits = IcebergCommits(catalog_store, permissions, now)
+    iceberg = GovernedIceberg(catalog, commits, warehouse, storage, guard, account, region)
+    runner = Runner(
+        lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1,
+        Iceberg(iceberg, scribe, engine, now),
+    )  # fmt: skip
     live = LiveQueries()
     course = Course(query_store, live, runner.run, results, recorder, resolver.still_valid, now)
     queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
@@ -291,7 +305,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     audit.start()
     databases = (database, audit_database, index_database)
     return Server(
-        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, audit, uses, threads, presence, databases,
+        app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,
+        databases,
         SweepThread(sweeper),
     )  # fmt: skip
 
@@ -319,12 +334,13 @@ def _blobs(config: Config, directory: DataDirectory, *, alone: bool) -> Blobs:
 def verify_audit(directory: DataDirectory) -> Report:
     """``lakewarden audit verify``."""
     config = directory.load()
-    database, state = Database(*_audit_place(directory, config)), Database(*_state_place(directory, config))
-    try:
-        return verify_log(directory, database, state, _blobs(config, directory, alone=False))
-    finally:
-        database.close()
-        state.close()
+    with ExitStack() as stack:
+        log, index, state = (
+            stack.enter_context(closing(Database(*place(directory, config))))
+            for place in (_audit_place, _index_place, _state_place)
+        )
+        blobs = _blobs(config, directory, alone=False)
+        return verify_log(directory, AuditDatabases(log, index), state, blobs)
 
 
 def _state_place(directory: DataDirectory, config: Config) -> tuple[str, int]:

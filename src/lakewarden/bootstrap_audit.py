@@ -22,6 +22,7 @@ from lakewarden.audit.api import Handlers
 from lakewarden.audit.clock import ClockWatch
 from lakewarden.audit.courier import Courier
 from lakewarden.audit.delivery import Delivery
+from lakewarden.audit.derived import Derived
 from lakewarden.audit.digests import DigestKeys
 from lakewarden.audit.history import QueryHistory
 from lakewarden.audit.index import EventIndex
@@ -123,7 +124,7 @@ def build_audit(
     index = EventIndex(store, databases.index)
     history = EventHistory(store, index)
     retention = Retention(settings.retention_days, log, store, index, trail_store, clock)
-    tables = AuditTables(directory.audit_tables, store, executions)
+    tables = AuditTables(directory.audit_tables, store, executions, seal_key(directory))
     couriers = [
         courier,
         Courier("audit-tables", tables.refresh_in_background),
@@ -195,7 +196,7 @@ def rotate_digest_key(directory: DataDirectory) -> None:
         TrailStore(database).retire_keys(int(datetime.now(UTC).timestamp()))
 
 
-def verify_log(directory: DataDirectory, database: Database, state: Database, blobs: Blobs) -> Report:
+def verify_log(directory: DataDirectory, databases: AuditDatabases, state: Database, blobs: Blobs) -> Report:
     """``lakewarden audit verify``; the server may be running or not."""
     settings = audit_settings(directory)
     authority = time_authority(directory, settings)
@@ -203,7 +204,9 @@ def verify_log(directory: DataDirectory, database: Database, state: Database, bl
     bucket = settings.anchor_bucket
     places: tuple[AnchorSource, ...] = (AnchorFile(directory.audit_heads), *anchor_files(directory, settings))
     places += (StoredAnchors(StorageStore(state), blobs, bucket),) if bucket else ()
-    return verify(AuditStore(database, keys.seal), places, directory.audit_latest, keys)
+    store = AuditStore(databases.log, keys.seal)
+    derived = Derived(EventIndex(store, databases.index), directory.audit_tables)
+    return verify(store, places, directory.audit_latest, keys, derived)
 
 
 def audit_settings(directory: DataDirectory) -> AuditSettings:

@@ -138,7 +138,7 @@ class Dispatcher:
             if failure.headers:
                 response = replace(response, headers=(*response.headers, *failure.headers.items()))
             return response, failure.code
-        return self._wire.respond(raw, call.service, call.operation, result), "OK"
+        return self._wire.respond(raw, call.service, call.operation, result, received.posted), "OK"
 
     async def _identified(self, call: Call, identify: Callable[[Call], Principal]) -> Call:
         """The call under the name that it proves itself, no signature having given it one."""

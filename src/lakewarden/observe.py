@@ -1,8 +1,10 @@
 """Structured logs and Prometheus metrics. Neither ever holds a credential, a query text or a value of the data."""
 
+import contextlib
+import io
 import logging
 import sys
-from typing import Final
+from typing import Final, TextIO, cast
 
 import msgspec
 import structlog
@@ -50,8 +52,25 @@ class CallLog:
             "event": "call", "level": "info", "timestamp": at, "request_id": request_id, "service": service,
             "operation": operation, "code": code, "milliseconds": round(seconds * 1000, 2),
         }  # fmt: skip
-        sys.stderr.buffer.write(self._encode(line) + b"\n")
-        sys.stderr.buffer.flush()
+        with contextlib.suppress(OSError):  # as _Lossy
+            sys.stderr.buffer.write(self._encode(line) + b"\n")
+            sys.stderr.buffer.flush()
+
+
+class _Lossy(io.TextIOBase):
+    """Standard error, which loses lines while they cannot be written (a full disk): no answer hangs on the server's log.
+
+    What must not be lost is in the audit trail.
+    """
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
 
 
 def configure_logs() -> None:
@@ -75,5 +94,5 @@ def configure_logs() -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _Lossy())),
     )

@@ -11,6 +11,7 @@ import pytest
 from lakewarden.demo.dataset import Dataset, from_file
 from lakewarden.demo.server import RunningServer, initialise, serving
 from lakewarden.demo.walkthrough import FULL, LIMITED, prepare, take_role
+from tests.e2e.lake_house import House, standing
 
 Client = Callable[[str], Any]
 
@@ -101,3 +102,10 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         account = administrator["AccountId"]
         credentials = {who: take_role(server, account, who, people.keys[who]) for who in (FULL, LIMITED)}
         yield Lake(server, dataset, people.results, credentials)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A governed lake for the tests of one file."""
+    with standing(tmp_path_factory.mktemp("house") / "data") as made:
+        yield made

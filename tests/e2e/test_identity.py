@@ -1,5 +1,6 @@
 """IAM and STS with the stock boto3 and the stock AWS CLI: what AWS would do, and AWS's text where it would deny."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -277,3 +278,28 @@ def test_the_aws_cli_makes_people_and_is_denied(server: RunningServer) -> None:
     assert cli("iam", "get-account-summary")["SummaryMap"]["Users"] >= 2
     details = cli("iam", "get-account-authorization-details", "--filter", "User", "Group")
     assert any(user["UserName"] == "hal" and user["GroupList"] == ["Cli"] for user in details["UserDetailList"])
+
+
+def test_a_device_of_the_users_own_makes_a_stronger_session(client: ClientOf) -> None:
+    from lakewarden.identity.mfa import code_at
+
+    iam = client("iam")
+    strong = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+    keys = new_user(iam, "mia", allow("iam:ListUsers", Condition=strong))
+    made = iam.create_virtual_mfa_device(VirtualMFADeviceName="mias-phone")["VirtualMFADevice"]
+    seed = base64.b32decode(made["Base32StringSeed"])
+    serial, step = made["SerialNumber"], int(time.time()) // 30
+    # The codes of this half minute and the one before it; the next code is taken up to a minute early.
+    iam.enable_mfa_device(
+        UserName="mia", SerialNumber=serial, AuthenticationCode1=code_at(seed, step - 1),
+        AuthenticationCode2=code_at(seed, step),
+    )  # fmt: skip
+    sts = client("sts", keys)
+    plain = sts.get_session_token()["Credentials"]
+    denial(client("iam", plain).list_users)
+    error = denial(sts.get_session_token, SerialNumber=serial, TokenCode=code_at(seed, step)).response["Error"]
+    assert error["Code"] == "AccessDenied"
+    assert "MultiFactorAuthentication" in error["Message"]
+    taken = sts.get_session_token(SerialNumber=serial, TokenCode=code_at(seed, step + 1))["Credentials"]
+    assert client("iam", taken).list_users()["Users"]
+    assert iam.list_mfa_devices(UserName="mia")["MFADevices"][0]["SerialNumber"] == serial

@@ -279,8 +279,6 @@ def test_what_no_bucket_has_is_absent_and_what_is_not_kept_is_refused(s3: Any, b
     assert s3.get_bucket_acl(Bucket=bucket)["Grants"][0]["Permission"] == "FULL_CONTROL"
     rules = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
     assert rules == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    enabled = {"Status": "Enabled"}
-    assert code(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=enabled) == "NotImplemented"
     assert code(s3.put_object, Bucket=bucket, Key="k", Body=b"", ACL="public-read") == "AccessControlListNotSupported"
     assert code(s3.put_bucket_acl, Bucket=bucket, ACL="public-read") == "AccessControlListNotSupported"
     assert code(s3.put_object, Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="AES256") == "NotImplemented"

@@ -172,7 +172,7 @@ async def _full(tmp_path: Path) -> None:
             await _put(live, f"{number}.txt", 15 * 1024**2)
     await _becomes(lab, app, FAILED)
     assert lab.stored(app).failure == "The app's files take more than 24 MiB."
-    assert lab.apps.running(app.domain, app.space) is None
+    assert lab.apps.running(app.domain, app.space, app.profile) is None
     # It can be opened again, to be emptied: what is there already does not count against it.
     again, _ = await lab.started()
     assert lab.stored(again).status == IN_SERVICE

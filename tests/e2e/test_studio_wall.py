@@ -59,12 +59,11 @@ def test_stock_clients_need_no_configuration(lab: Lab, kernels: dict[str, Kernel
 
 
 def test_clients_of_every_kind_see_the_granted_columns(lab: Lab, kernels: dict[str, Kernel]) -> None:
-    """boto3 alone, PyAthena's plain and Arrow cursors, SQLAlchemy, and the AWS CLI, none of them told anything."""
+    """boto3 alone, PyAthena, SQLAlchemy, and the AWS CLI, none of them told anything."""
     lake = lab.lake
     code = f"""
         import json, subprocess, time
         import boto3, pyathena, sqlalchemy
-        from pyathena.arrow.cursor import ArrowCursor
         database, staging = {lake.dataset.database!r}, "s3://{lake.results}/studio/"
         sql = f'SELECT * FROM "{{database}}"."{lake.dataset.table}" LIMIT 3'
         seen = {{}}
@@ -77,8 +76,6 @@ def test_clients_of_every_kind_see_the_granted_columns(lab: Lab, kernels: dict[s
         seen["boto3"] = [cell["VarCharValue"] for cell in rows[0]["Data"]]
         cursor = pyathena.connect(s3_staging_dir=staging).cursor().execute(sql)
         seen["pyathena"] = [column[0] for column in cursor.description]
-        arrow = pyathena.connect(s3_staging_dir=staging, cursor_class=ArrowCursor).cursor().execute(sql)
-        seen["arrow"] = arrow.as_arrow().column_names
         place = f"athena.us-east-1.amazonaws.com:443/{{database}}?s3_staging_dir={{staging}}"
         engine = sqlalchemy.create_engine(f"awsathena+rest://@{{place}}")
         with engine.connect() as connection:
@@ -91,7 +88,7 @@ def test_clients_of_every_kind_see_the_granted_columns(lab: Lab, kernels: dict[s
     everything = [name for name, _ in lake.dataset.columns]
     for who, columns in ((FULL, everything), (LIMITED, list(lake.dataset.permitted))):
         seen = json.loads(kernels[who].run(textwrap.dedent(code)))
-        assert seen == dict.fromkeys(("boto3", "pyathena", "arrow", "sqlalchemy", "cli"), columns)
+        assert seen == dict.fromkeys(("boto3", "pyathena", "sqlalchemy", "cli"), columns)
 
 
 def test_the_trail_names_the_person_at_every_event(lab: Lab, kernels: dict[str, Kernel]) -> None:
@@ -239,16 +236,15 @@ def test_least_reach_devices_and_the_kernels_switches(attacker: Kernel) -> None:
     code = """
         import os, stat
         for path in ("/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/1/oom_score_adj",
-                     "/proc/sys/kernel/shmmax", "/proc/self/uid_map", "/proc/self/oom_score_adj"):
+                     "/proc/sys/kernel/shmmax", "/proc/self/uid_map"):
             try:
-                open(path, "w").write("0")
+                os.write(os.open(path, os.O_WRONLY), b"0")
                 print("ESCAPED", path)
             except OSError as error:
                 print(type(error).__name__)
         for make in (lambda: os.mknod("/tmp/disk", 0o600 | stat.S_IFBLK, os.makedev(8, 0)), lambda: os.setuid(0),
                      lambda: os.chroot("/tmp"), lambda: os.nice(-10), lambda: os.setpriority(os.PRIO_PROCESS, 0, -5),
-                     lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)), lambda: os.sethostname(b"x")
-                     if hasattr(os, "sethostname") else os.listdir("/root"), lambda: os.listdir("/proc/1/root")):
+                     lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)), lambda: os.listdir("/proc/1/root")):
             try:
                 make()
                 print("ESCAPED", make.__code__.co_names)
@@ -291,7 +287,7 @@ def test_least_reach_other_spellings_of_the_doors_paths(lab: Lab, attacker: Kern
             got_out = any(word in answer for word in (b"# HELP", b"SecretAccessKey", b"<title>"))
             print("ESCAPED " + target if got_out else answer.split()[1].decode())
     """
-    assert set(escape(attacker, code).split()) <= {"400", "403", "404"}
+    assert set(escape(attacker, code).split()) <= {"400", "403", "404", "405"}
 
 
 def test_the_door_leads_to_the_aws_endpoint_and_to_no_page(lab: Lab, attacker: Kernel) -> None:

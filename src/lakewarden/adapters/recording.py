@@ -56,11 +56,15 @@ class AuditRecorder:
 
     async def record(self, call: Call, operation: Operation, answer: Mapping[str, Any], error: AwsError | None) -> None:
         """Record a call; durable when it returns."""
+        # As at AWS: STS changes nothing, and yet what it hands out (without its secrets) is on the record.
+        handing_out = call.service == "sts" and "Credentials" in answer
         shown = Shown(
-            read_only=operation.read_only,
+            read_only=operation.read_only or call.service == "sts",
             data_event=operation.data_event,
             params=shown_input(call.service, call.operation, call.params, operation.hidden),
-            answer={} if operation.read_only else shown_output(call.service, call.operation, answer, operation.hidden),
+            answer={}
+            if operation.read_only and not handing_out
+            else shown_output(call.service, call.operation, answer, operation.hidden),
             bytes_in=_length(call.params) if call.service == "s3" and call.operation in _UPLOADS else None,
             bytes_out=_length(answer) if call.service == "s3" and call.operation == "GetObject" else None,
         )
@@ -72,28 +76,30 @@ class AuditRecorder:
 
     async def refused(self, attempt: Call, error: AwsError) -> None:
         """Record an attempt that never became a call. What the model calls secret is hidden here, too."""
-        reading = attempt.operation.startswith(_READING)
+        reading = attempt.service == "sts" or attempt.operation.startswith(_READING)
         shown = Shown(reading, False, shown_input(attempt.service, attempt.operation, attempt.params, ()), {})
         record = call_record(attempt, shown, self._account, new_uuid(), error)
         await asyncio.wrap_future(self._log.append(record))
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
         """One GetDataAccess record; durable when it returns. ``columns`` stand in the outcome's record, as at AWS."""
-        self._record_access(call, query_id, governed, "SELECT")
+        self._record_access(call, query_id, governed, ("SELECT",))
         seen = accessed(governed, columns)
         with self._lock:
             tables = self._accesses.setdefault(query_id, {})
             tables[str(seen["table"])] = tables.get(str(seen["table"]), {}) | seen
 
-    def write_access(self, call: Call, query_id: str, governed: GovernedTable) -> None:
-        """One GetDataAccess record of a table that is added to; durable when it returns."""
-        self._record_access(call, query_id, governed, "INSERT")
+    def write_access(
+        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ("INSERT",)
+    ) -> None:
+        """One GetDataAccess record of a table that is written to; durable when it returns."""
+        self._record_access(call, query_id, governed, permissions)
 
-    def _record_access(self, call: Call, query_id: str, governed: GovernedTable, permission: str) -> None:
+    def _record_access(self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str]) -> None:
         suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
         session = f"AWSLF-00-{_REQUESTERS.get(call.service, 'AT')}-{self._account}-{suffix}"
         record = data_access_record(
-            call, self._account, new_uuid(), new_uuid(), session, query_id, governed, (permission,)
+            call, self._account, new_uuid(), new_uuid(), session, query_id, governed, permissions
         )
         self._log.append(record).result()
 

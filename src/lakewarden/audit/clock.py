@@ -36,28 +36,28 @@ class ClockWatch:
         self._region = region
         self._clock = clock
         self._monotonic = monotonic
-        self._seen: tuple[datetime, float] | None = None
+        self._seen = (clock(), monotonic())
+        self._started = False
 
     def look(self) -> None:
         """Record a step since the last look; what a courier runs."""
-        now, ticks = self._clock(), self._monotonic()
-        if self._seen is None:
+        (before, ticks_before), self._seen = self._seen, (self._clock(), self._monotonic())
+        if not self._started:
             newest = self._newest()
-            if newest is not None and newest - now > _BEFORE_START:
-                self._record(newest, now, now - newest)
-        else:
-            before, ticks_before = self._seen
-            expected = before + timedelta(seconds=ticks - ticks_before)
-            if abs(now - expected) > _TOLERATED:
-                self._record(expected, now, now - expected)
-        self._seen = (now, ticks)
+            if newest is not None and newest - before > _BEFORE_START:
+                self._record(newest, before)
+            self._started = True
+        expected = before + timedelta(seconds=self._seen[1] - ticks_before)
+        if abs(self._seen[0] - expected) > _TOLERATED:
+            self._record(expected, self._seen[0])
 
     def _newest(self) -> datetime | None:
         last = self._store.head().sequence
         found = self._store.by_number([last]).get(last)
         return None if found is None else datetime.fromisoformat(str(msgspec.json.decode(found)["eventTime"]))
 
-    def _record(self, expected: datetime, now: datetime, step: timedelta) -> None:
-        details = {"expected": moment(expected), "found": moment(now), "seconds": round(step.total_seconds())}
+    def _record(self, expected: datetime, now: datetime) -> None:
+        seconds = round((now - expected).total_seconds())
+        details = {"expected": moment(expected), "found": moment(now), "seconds": seconds}
         event = service_record(STEPPED, self._account, self._region, str(uuid.uuid4()), details, now)
         self._log.append(event).result()

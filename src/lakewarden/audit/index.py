@@ -46,6 +46,8 @@ ATTRIBUTES = {
 }
 """CloudTrail's look-up attributes, and one that every record has."""
 
+IndexRow = tuple[int, str, int, int]
+"""Attribute, value, event time in seconds, sequence number."""
 Position = tuple[int, int]
 """Event time in seconds and sequence number: the order of LookupEvents."""
 _BATCH = 5000
@@ -144,6 +146,17 @@ class EventIndex:
                 connection.exec_driver_sql(self._delete, rows)
             after = found[-1][0]
 
+    def rows(self) -> Iterator[IndexRow]:
+        """Every row, in no particular order."""
+        query = sa.select(_index.c.attribute, _index.c.value, _index.c.event_time, _index.c.sequence)
+        with self._database.read() as connection:
+            for row in connection.execute(query.execution_options(yield_per=_BATCH)):
+                yield int(row[0]), str(row[1]), int(row[2]), int(row[3])
+
+    def position(self) -> int:
+        """The last record that is indexed."""
+        return self._position()
+
     def _index_some(self) -> None:
         with self._database.write() as connection:
             position = _position(connection)
@@ -161,7 +174,7 @@ class EventIndex:
             return _position(connection)
 
 
-def index_rows(sequence: int, record: str) -> Iterator[tuple[int, str, int, int]]:
+def index_rows(sequence: int, record: str) -> Iterator[IndexRow]:
     """The index's rows of one record."""
     found = _decode(record)
     at = int(found.event_time.timestamp())

@@ -10,10 +10,12 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
+from lakewarden.audit.lineage_changes import asked
+
 _UNLOAD = re.compile(r"\s*UNLOAD\s*(?=\()", re.IGNORECASE)
 _TO = re.compile(r"\s*TO\s*'((?:[^']|'')*)'", re.IGNORECASE)
 _READABLE = re.compile(
-    r"\s*(?:SELECT|WITH|VALUES|\(|INSERT|UNLOAD|CREATE\s+(?:OR\s+REPLACE\s+)?(?:TABLE|VIEW)\b.*\bAS\b)",
+    r"\s*(?:SELECT|WITH|VALUES|\(|INSERT|UNLOAD|MERGE|UPDATE|DELETE|CREATE\s+(?:OR\s+REPLACE\s+)?(?:TABLE|VIEW)\b.*\bAS\b)",
     re.IGNORECASE | re.DOTALL,
 )
 _CATALOG = "awsdatacatalog"
@@ -34,7 +36,8 @@ class Lineage:
     """A statement's lineage. ``target`` is a ``database.table`` or an ``s3://`` location that it writes, or empty.
 
     ``inputs`` are the tables that it names. ``influences`` are the columns that decide which rows there are (filters,
-    joins, groups, order) without becoming values. ``kind`` is SELECT, CTAS, INSERT, UNLOAD or VIEW, empty for others.
+    joins, groups, order) without becoming values. ``kind`` is SELECT, CTAS, INSERT, UNLOAD, VIEW, MERGE, UPDATE or
+    DELETE, empty for others.
     """
 
     kind: str = ""
@@ -63,7 +66,17 @@ def lineage(text: str, database: str, read: Mapping[str, Sequence[str]]) -> Line
         outputs, influences = _columns(query, database, read)
     except (SqlglotError, RecursionError, KeyError):
         return Lineage(kind, target, inputs)
+    if kind in {"MERGE", "UPDATE", "DELETE"}:
+        outputs = _united(outputs) if kind != "DELETE" else ()
     return Lineage(kind, target, inputs, outputs, influences)
+
+
+def _united(outputs: Iterable[Output]) -> tuple[Output, ...]:
+    """One output for each column, from all that any clause sets it to."""
+    found: dict[str, set[Column]] = {}
+    for one in outputs:
+        found.setdefault(one.name, set()).update(one.sources)
+    return tuple(Output(name, tuple(sorted(sources))) for name, sources in found.items() if name != "_col0")
 
 
 def _parts(text: str, database: str) -> tuple[str, str, exp.Query | None]:
@@ -75,6 +88,10 @@ def _parts(text: str, database: str) -> tuple[str, str, exp.Query | None]:
     tree = sqlglot.parse_one(text.rstrip().rstrip(";"), dialect="athena")
     if isinstance(tree, exp.Query):
         return "SELECT", "", tree
+    changed = asked(tree)
+    if changed is not None:
+        kind, table, query = changed
+        return kind, _name(table, database), query
     query = tree.args.get("expression")
     if not isinstance(query, exp.Query):
         return "", "", None

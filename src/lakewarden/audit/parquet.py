@@ -12,16 +12,11 @@ def write(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd", row_group_size=100_000)
 
 
-def rows(path: Path) -> int:
-    """How many rows a file has."""
-    return int(pq.read_metadata(path).num_rows)
-
-
 def read(path: Path, schema: pa.Schema) -> pa.Table:
     """A whole file."""
     return pq.read_table(path, schema=schema)
 
 
-def after(path: Path, schema: pa.Schema, sequence: int) -> pa.Table:
-    """The rows of a file with a later sequence number."""
-    return read(path, schema).filter(pc.field("sequence") > sequence)
+def after(table: pa.Table, sequence: int) -> pa.Table:
+    """The rows with a later sequence number."""
+    return table.filter(pc.field("sequence") > sequence)

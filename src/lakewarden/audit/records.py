@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakewarden.audit.resources import resources_of, table_resource
-from lakewarden.kernel.call import Call, Principal, PrincipalType
+from lakewarden.kernel.call import Call, Principal, PrincipalType, Session
 from lakewarden.kernel.errors import AwsError
 from lakewarden.kernel.lake import GovernedTable, RowFilter
 
@@ -20,6 +20,7 @@ _LONGEST_TEXT = 4096
 _LONGEST_NAME = 128
 _REQUESTERS = {"athena": "ATHENA", "cloudtrail": "CLOUDTRAIL"}
 _CLOUDTRAIL = "cloudtrail.amazonaws.com"
+_METHODS = {"REST-HEADER": "AuthHeader", "REST-QUERY-STRING": "QueryString", "POST": "HtmlForm"}
 _STATEMENTS = ("queryString", "queryStatement")
 _IDENTITY_TYPES = {PrincipalType.USER: "IAMUser", PrincipalType.ACCOUNT: "Root"}
 _SOURCES = {
@@ -35,8 +36,8 @@ Record = dict[str, Any]
 class Shown:
     """What a call's record shows: its parameters and answer without secrets, and what kind of event it is.
 
-    ``answer`` is left out of the record of a call that only reads. ``bytes_in`` and ``bytes_out`` are those of an
-    object's body, None where there is none.
+    ``answer`` is empty for a call that only reads, but for STS: what that hands out is on the record. ``bytes_in`` and
+    ``bytes_out`` are those of an object's body, None where there is none.
     """
 
     read_only: bool
@@ -67,11 +68,11 @@ def call_record(call: Call, shown: Shown, account: str, event_id: str, error: Aw
     if call.service in _REQUESTERS:
         # As AWS: the text of a statement is not for everybody who may read the trail.
         parameters |= {name: OMITTED for name in _STATEMENTS if name in parameters}
-    responds = error is None and not shown.read_only and bool(shown.answer)
+    responds = error is None and bool(shown.answer)
     record |= {
         "requestParameters": parameters or None,
         "responseElements": dict(shown.answer) if responds else None,
-        **_transferred(shown),
+        **_additional(call, shown),
         "requestID": call.request_id,
         "eventID": event_id,
         "readOnly": shown.read_only,
@@ -84,9 +85,12 @@ def call_record(call: Call, shown: Shown, account: str, event_id: str, error: Aw
     return record
 
 
-def _transferred(shown: Shown) -> Record:
+def _additional(call: Call, shown: Shown) -> Record:
+    """S3's additionalEventData: how the caller proved who it is, and how much went over the wire."""
     moved = {"bytesTransferredIn": shown.bytes_in, "bytesTransferredOut": shown.bytes_out}
-    found = {name: size for name, size in moved.items() if size is not None}
+    found: Record = {name: size for name, size in moved.items() if size is not None}
+    if call.auth_type in _METHODS:
+        found |= {"SignatureVersion": "SigV4", "AuthenticationMethod": _METHODS[call.auth_type]}
     return {"additionalEventData": found} if found else {}
 
 
@@ -245,11 +249,21 @@ def _envelope(call: Call, account: str, event_id: str) -> Record:
 
 
 def user_identity(principal: Principal, account: str) -> Record:
-    """CloudTrail's userIdentity element."""
-    if principal.type is PrincipalType.ANONYMOUS:
-        if not principal.access_key_id:
-            return {"type": "Unknown", "principalId": "ANONYMOUS", "accountId": "ANONYMOUS_PRINCIPAL"}
-        return {"type": "Unknown", "accountId": account, "accessKeyId": principal.access_key_id}
+    """CloudTrail's userIdentity element (User Guide, "CloudTrail userIdentity element")."""
+    match principal.type:
+        case PrincipalType.ANONYMOUS if principal.access_key_id:
+            return {"type": "Unknown", "accountId": account, "accessKeyId": principal.access_key_id}
+        case PrincipalType.ANONYMOUS:
+            return {"type": "AWSAccount", "principalId": "ANONYMOUS", "accountId": "ANONYMOUS_PRINCIPAL"}
+        case PrincipalType.SERVICE:
+            return {"type": "AWSService", "invokedBy": principal.name}
+        case PrincipalType.WEB_IDENTITY_USER | PrincipalType.SAML_USER:
+            return {
+                "type": principal.type.value,
+                "principalId": f"{principal.name}:{principal.user_id}",
+                "userName": principal.user_id,
+                "identityProvider": principal.name,
+            }
     identity: Record = {
         "type": _IDENTITY_TYPES.get(principal.type, principal.type.value),
         "principalId": principal.user_id,
@@ -259,9 +273,12 @@ def user_identity(principal: Principal, account: str) -> Record:
     }
     if principal.type is PrincipalType.USER:
         identity["userName"] = principal.name
-    session = principal.session
-    if session is None:
-        return identity
+    if principal.session is not None:
+        identity["sessionContext"] = _session_context(principal, principal.session)
+    return identity
+
+
+def _session_context(principal: Principal, session: Session) -> Record:
     context: Record = {
         "attributes": {
             "creationDate": moment(session.issued_at),
@@ -276,9 +293,18 @@ def user_identity(principal: Principal, account: str) -> Record:
             "accountId": principal.account,
             "userName": session.role_name,
         }
+    elif principal.issuer_arn:
+        context["sessionIssuer"] = {
+            "type": "IAMUser",
+            "arn": principal.issuer_arn,
+            "accountId": principal.account,
+            "userName": principal.issuer_arn.rpartition("/")[2],
+        }
+    if session.provider:
+        context["webIdFederationData"] = {"federatedProvider": session.provider, "attributes": {}}
     if session.source_identity:
         context["sourceIdentity"] = session.source_identity
-    return identity | {"sessionContext": context}
+    return context
 
 
 def person_of(identity: Mapping[str, Any]) -> str:

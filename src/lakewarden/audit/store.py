@@ -1,6 +1,7 @@
 """The log's tables: the chained records, and where the chain begins."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,8 @@ from lakewarden.audit.chain import START, Entry, Head, link
 from lakewarden.state import METADATA, Database, Statement, run_many
 
 _PAGE = 1000
+_READERS = 4
+_FEW = 16
 # On SQLite only a column of the very type INTEGER is the row's own number and needs no index of its own.
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _events = sa.Table(
@@ -83,9 +86,18 @@ class AuditStore:
         return self._pairs(query.order_by(_events.c.sequence).limit(limit))
 
     def by_number(self, sequences: Sequence[int]) -> dict[int, str]:
-        """The records of these sequence numbers."""
-        query = sa.select(_events.c.sequence, _events.c.record).where(_events.c.sequence.in_(sequences))
-        return dict(self._pairs(query))
+        """The records of these sequence numbers.
+
+        They may lie far apart on a disk: several are read at a time, where it is this process that reads them.
+        """
+        if self._database.shared or len(sequences) < _FEW:
+            return dict(self._numbered(sequences))
+        parts = [sequences[number::_READERS] for number in range(_READERS)]
+        with ThreadPoolExecutor(_READERS, "audit-read") as readers:
+            return {sequence: record for found in readers.map(self._numbered, parts) for sequence, record in found}
+
+    def _numbered(self, sequences: Sequence[int]) -> list[tuple[int, str]]:
+        return self._pairs(sa.select(_events.c.sequence, _events.c.record).where(_events.c.sequence.in_(sequences)))
 
     def _pairs(self, query: sa.Select[Any]) -> list[tuple[int, str]]:
         with self._database.read() as connection:

@@ -1,5 +1,6 @@
 """Proves that the log is complete, in order and unchanged, up to its newest signed head at least."""
 
+import contextlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
@@ -8,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from lakewarden.audit import anchors
 from lakewarden.audit.chain import START, Break, Entry, Head, first_break, seal
 from lakewarden.audit.clock import STEPPED
+from lakewarden.audit.derived import Derived, IndexCheck, tables_break
 from lakewarden.audit.ports import AnchorSource, BadTimeStamp, TimeAuthority
 from lakewarden.audit.records import is_service_record
 from lakewarden.audit.retention import RECORD as RETENTION
@@ -90,8 +93,13 @@ class _Expected:
         return Stamps(len(self.stamped), max(self.stamped.values(), default=None), self.unchecked)
 
 
-def verify(store: AuditStore, places: tuple[AnchorSource, ...], latest: Path, keys: Keys) -> Report:
-    """Follow the whole chain and compare it with every signed head. ``places`` begins with the data directory's own."""
+def verify(
+    store: AuditStore, places: tuple[AnchorSource, ...], latest: Path, keys: Keys, derived: Derived | None = None
+) -> Report:
+    """Follow the whole chain and compare it with every signed head, then what is ``derived`` from it with the log.
+
+    ``places`` begins with the data directory's own.
+    """
     try:
         expected = _expected(places, latest, keys)
     except anchors.BadAnchor as error:
@@ -100,7 +108,7 @@ def verify(store: AuditStore, places: tuple[AnchorSource, ...], latest: Path, ke
     start = START if base is None else base[0]
     if base is not None and not hmac.compare_digest(seal(start.hash, keys.seal).encode(), base[1].encode()):
         return Report(start, 0, Break(start.sequence, "the log's beginning was not set by this server"))
-    watch = _Watch(expected, start)
+    watch = _Watch(expected, start, None if derived is None else IndexCheck(derived.index))
     head, broken = first_break(watch.followed(store), start, keys.seal)
     if broken is None:
         heads = {at: one for at, one in expected.heads.items() if at >= start.sequence}
@@ -109,14 +117,18 @@ def verify(store: AuditStore, places: tuple[AnchorSource, ...], latest: Path, ke
         broken = Break(start.sequence, "records were removed from the log's beginning without a record of it")
     if broken is None and head.sequence and not expected.heads:
         broken = Break(head.sequence, "there is no signed head: the log's end cannot be proved")
+    if broken is None and derived is not None:
+        broken = watch.index_break(store) or tables_break(derived.tables, keys.seal)
     return Report(head, len(expected.heads), broken, start.sequence + 1, expected.stamps, tuple(watch.notes))
 
 
 class _Watch:
     """What is to be remembered of the entries while the chain is followed."""
 
-    def __init__(self, expected: _Expected, start: Head) -> None:
+    def __init__(self, expected: _Expected, start: Head, index: IndexCheck | None) -> None:
         self._expected = expected
+        self._index = index
+        self._removed_to = start.sequence
         self.seen: dict[int, str] = {start.sequence: start.hash}
         self.removals: set[str] = set()
         self.notes: list[str] = []
@@ -135,7 +147,17 @@ class _Watch:
             if stamped_at is not None and (at := _at(entry)) is not None and at > stamped_at + _SLACK:
                 said = f"record {entry.sequence} says {at:%Y-%m-%dT%H:%M:%SZ} and was stamped before"
                 self.notes.append(f"{said}, at {stamped_at:%Y-%m-%dT%H:%M:%SZ}: the server's clock was ahead")
+            if self._index is not None:
+                self._pass(self._index, entry)
             yield entry
+
+    def _pass(self, index: IndexCheck, entry: Entry) -> None:
+        with contextlib.suppress(msgspec.MsgspecError):  # a record that was changed is found by its hash, in a moment
+            index.add(entry.sequence, entry.record)
+
+    def index_break(self, store: AuditStore) -> Break | None:
+        """The first record of which the look-up index tells something else."""
+        return None if self._index is None else self._index.first_break(store, self._removed_to)
 
     def _after_stamp(self, entry: Entry, stamped_at: datetime) -> None:
         at = _at(entry)
@@ -148,6 +170,7 @@ class _Watch:
         record = _decoded(entry)
         if is_service_record(record, RETENTION):
             self.removals.add(str(record["serviceEventDetails"]["hash"]))
+            self._removed_to = max(self._removed_to, int(record["serviceEventDetails"]["removedTo"]))
         if is_service_record(record, STEPPED):
             details = record["serviceEventDetails"]
             self.notes.append(f"record {entry.sequence}: the server's clock was set by {details['seconds']} seconds")

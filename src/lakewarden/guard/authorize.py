@@ -1,11 +1,12 @@
 """Gathers the facts, asks the pure policy evaluator, and seals what is allowed."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from lakewarden.guard.operation import _SEAL, Access, AuthorizedCall, Operation
 from lakewarden.kernel.call import Call, Principal, PrincipalType, Session
-from lakewarden.kernel.decision import Decision
+from lakewarden.kernel.decision import Decision, Layer, Verdict
 from lakewarden.kernel.errors import AccessDenied, AccessDeniedException
 from lakewarden.policy import Layers, Request, context_of, decide
 from lakewarden.policy.patterns import Context
@@ -88,7 +89,11 @@ def _request(call: Call, access: Access, known: Context) -> Request:
 
 
 def _decide(request: Request, access: Access, layers: Layers) -> Decision:
-    return decide(request, layers.with_resource(access.resource_policy, must_allow=access.resource_policy_must_allow))
+    must = access.resource_policy_must_allow
+    decision = decide(request, layers.with_resource(access.resource_policy, must_allow=must))
+    if must and decision.layer is Layer.RESOURCE and decision.verdict is Verdict.IMPLICIT_DENY:
+        return replace(decision, silent=True)
+    return decision
 
 
 def denied(service: str, message: str) -> AccessDenied:

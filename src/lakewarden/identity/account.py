@@ -16,7 +16,7 @@ from lakewarden.identity.errors import (
     ReportNotPresent,
     ValidationError,
 )
-from lakewarden.identity.model import AccessKey, Account, PasswordPolicy, User
+from lakewarden.identity.model import AccessKey, Account, MfaDevice, PasswordPolicy, User
 from lakewarden.identity.store import Identities, IdentityStore, LastUse
 from lakewarden.kernel.arn import iam
 from lakewarden.kernel.clock import Clock
@@ -93,11 +93,12 @@ class AccountSettings:
                 keys.setdefault(key.user, []).append(key)
             used = identities.last_used()
             rules = self._get(identities).passwords or PasswordPolicy()
+            guarded = {device.user_id for device in identities.all(MfaDevice)}
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for user in users:
-            writer.writerow(self._row(user, keys.get(user.name, []), used, rules))
+            writer.writerow(self._row(user, keys.get(user.name, []), used, rules, mfa=user.id in guarded))
         with self._change() as (identities, account):
             identities.put(
                 msgspec.structs.replace(
@@ -116,7 +117,7 @@ class AccountSettings:
         return account.credential_report, made
 
     def _row(
-        self, user: User, keys: Sequence[AccessKey], used: Mapping[str, LastUse], rules: PasswordPolicy
+        self, user: User, keys: Sequence[AccessKey], used: Mapping[str, LastUse], rules: PasswordPolicy, *, mfa: bool
     ) -> Sequence[str]:
         signed_in = used.get(user.id)
         rotation = _NONE
@@ -126,7 +127,7 @@ class AccountSettings:
         row = [
             user.name, iam(self._account, user.resource), user.created, _truth(bool(user.password)),
             signed_in.at if signed_in else "no_information" if user.password else _NONE,
-            user.password_created or _NONE, rotation, "false",
+            user.password_created or _NONE, rotation, _truth(mfa),
         ]  # fmt: skip
         for number in range(2):
             row += _key_cells(keys[number] if number < len(keys) else None, used)

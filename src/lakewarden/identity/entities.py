@@ -12,6 +12,7 @@ from lakewarden.identity.model import (
     Entity,
     Group,
     InstanceProfile,
+    MfaDevice,
     OidcProvider,
     Policy,
     Role,
@@ -31,9 +32,11 @@ TITLES: Mapping[type[Entity], str] = {
     InstanceProfile: "instance profile",
     OidcProvider: "OpenID Connect provider",
     SamlProvider: "SAML provider",
+    MfaDevice: "virtual MFA device",
 }
 QUOTAS: Mapping[type[Entity], int] = {
     User: 5000, Group: 300, Role: 1000, Policy: 1500, InstanceProfile: 1000, OidcProvider: 100, SamlProvider: 100,
+    MfaDevice: 5000,
 }  # fmt: skip
 GROUPS_PER_USER = 10
 ATTACHED_PER_ENTITY = 10

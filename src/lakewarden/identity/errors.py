@@ -50,6 +50,13 @@ class UnmodifiableEntity(AwsError):
     status = 403
 
 
+class InvalidAuthenticationCode(AwsError):
+    """The codes are not two that the device shows one after the other."""
+
+    code = "InvalidAuthenticationCode"
+    status = 403
+
+
 class PasswordPolicyViolation(AwsError):
     """The password is too simple."""
 

@@ -109,6 +109,23 @@ class InstanceProfile(Entity, frozen=True, kw_only=True):
     role: str = ""
 
 
+class MfaDevice(Entity, frozen=True, kw_only=True):
+    """A virtual MFA device; ``seed`` is sealed, ``user_id`` its user's unique id or empty, ``enabled`` ISO 8601 UTC.
+
+    ``last_step`` is the half minute whose code was used last; ``failures`` wrong codes came in a row, the last at
+    ``failed_at``.
+    """
+
+    kind: ClassVar[str] = "mfa"
+
+    seed: str
+    user_id: str = ""
+    enabled: str = ""
+    last_step: int = 0
+    failures: int = 0
+    failed_at: str = ""
+
+
 class OidcProvider(Entity, frozen=True, kw_only=True):
     """An OpenID Connect provider. ``name`` is its URL without the scheme; ``clients`` are the audiences it may serve."""
 

@@ -36,6 +36,7 @@ from lakewarden.identity.model import (
     Group,
     Holder,
     InstanceProfile,
+    MfaDevice,
     OidcProvider,
     Policy,
     Role,
@@ -350,6 +351,8 @@ def _refuse_while_anything_hangs_on(identities: Identities, found: Holder) -> No
             raise DeleteConflict("Cannot delete entity, must delete login profile first.")
         if identities.keys_of(found.name):
             raise DeleteConflict("Cannot delete entity, must delete access keys first.")
+        if any(device.user_id == found.id for device in identities.all(MfaDevice)):
+            raise DeleteConflict("Cannot delete entity, must delete MFA device first.")
     if isinstance(found, Group) and identities.members(found.name):
         raise DeleteConflict("Cannot delete entity, must remove users from group first.")
     if isinstance(found, Role):

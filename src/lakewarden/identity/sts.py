@@ -9,6 +9,7 @@ from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, on, 
 from lakewarden.identity.directory import Directory
 from lakewarden.identity.errors import PackedPolicyTooLarge, ValidationError
 from lakewarden.identity.messages import decoded
+from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import Role
 from lakewarden.identity.sealed import KeyRing
 from lakewarden.identity.service import tags_of
@@ -20,7 +21,7 @@ from lakewarden.kernel.decision import Layer
 from lakewarden.kernel.errors import AccessDenied
 from lakewarden.policy import CompiledPolicy, compile_policy
 
-_HIDDEN = frozenset({"Credentials.SecretAccessKey", "Credentials.SessionToken"})
+_HIDDEN = frozenset({"Credentials.SecretAccessKey", "Credentials.SessionToken", "TokenCode"})
 _PACKED_BYTES = 8192
 _CHAINED = 3600
 
@@ -28,11 +29,12 @@ _CHAINED = 3600
 class TokenService:
     """Issues temporary credentials."""
 
-    def __init__(self, directory: Directory, ring: KeyRing, account: str, web: WebIdentities) -> None:
+    def __init__(self, directory: Directory, ring: KeyRing, account: str, web: WebIdentities, mfa: MfaDevices) -> None:
         self._directory = directory
         self._ring = ring
         self._account = account
         self._web = web
+        self._mfa = mfa
 
     def role(self, arn: str) -> Role | None:
         """The role of that ARN, or None."""
@@ -51,6 +53,10 @@ class TokenService:
         context: dict[str, str | Sequence[str]] = {}
         if params.get("ExternalId"):
             context["sts:ExternalId"] = params["ExternalId"]
+        if _names_device(params):
+            # Wrong codes are counted, which is all that this rule writes; the right one is used up by the handler.
+            self._mfa.check(call.principal, params["SerialNumber"], params["TokenCode"])
+            context |= {"aws:MultiFactorAuthPresent": "true", "aws:MultiFactorAuthAge": "0"}
         return self._questions(call, "sts:AssumeRole", asked, context)
 
     def web_rule(self, call: Call) -> Sequence[Access]:
@@ -86,9 +92,8 @@ class TokenService:
     def assume_role(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """AssumeRole (STS API reference); raises ValidationError, PackedPolicyTooLarge, AccessDenied."""
         params, before = call.params, call.call.principal.session
-        for member in ("SerialNumber", "TokenCode", "ProvidedContexts"):
-            if params.get(member):
-                raise AccessDenied(f"{member} is not supported: this server knows no such device or provider.")
+        if params.get("ProvidedContexts"):
+            raise AccessDenied("ProvidedContexts is not supported: this server knows no such provider.")
         if before is not None and before.role_id and params.get("DurationSeconds", 3600) > _CHAINED:
             raise ValidationError(
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
@@ -100,6 +105,8 @@ class TokenService:
             if source and source != before.source_identity:
                 raise AccessDenied("The source identity of the calling session cannot be changed.")
             source = before.source_identity
+        if _names_device(params):
+            self._mfa.use(call.call.principal, params["SerialNumber"], params["TokenCode"])
         return self._assumed(call, Wanted(tags, transitive, source))
 
     def assume_role_with_web_identity(self, call: AuthorizedCall) -> Mapping[str, Any]:
@@ -158,10 +165,10 @@ class TokenService:
 
     def session_token(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """GetSessionToken: the user's own rights, for a while."""
-        for member in ("SerialNumber", "TokenCode"):
-            if call.params.get(member):
-                raise AccessDenied("MultiFactorAuthentication failed: this server knows no MFA devices.")
-        session = self._user_session(call, call.params.get("DurationSeconds", 43200), 129600)
+        mfa = _names_device(call.params)
+        session = self._user_session(call, call.params.get("DurationSeconds", 43200), 129600, mfa=mfa)
+        if mfa:
+            self._mfa.use(call.call.principal, call.params["SerialNumber"], call.params["TokenCode"])
         return {"Credentials": self._credentials(session, call.call.principal.name, call.call.principal.user_id)}
 
     def federation_token(self, call: AuthorizedCall) -> Mapping[str, Any]:
@@ -207,6 +214,14 @@ class TokenService:
             "SessionToken": seal(self._ring, made),
             "Expiration": session.expires_at,
         }
+
+
+def _names_device(params: Mapping[str, Any]) -> bool:
+    """Whether a call bears an MFA code; raises :class:`ValidationError` for half of it."""
+    given = [bool(params.get(member)) for member in ("SerialNumber", "TokenCode")]
+    if any(given) and not all(given):
+        raise ValidationError("SerialNumber and TokenCode go together.")
+    return all(given)
 
 
 def _session_tags(

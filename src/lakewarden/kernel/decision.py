@@ -37,7 +37,8 @@ class Decision:
     """A verdict on one action and resource.
 
     For an allow, ``because`` holds the allowing statements of every layer present; for an explicit deny the denying
-    statements; for an implicit deny it is empty and ``layer`` names the first layer that did not allow.
+    statements; for an implicit deny it is empty and ``layer`` names the first layer that did not allow, which the text of
+    a ``silent`` one does not: of a role's trust policy AWS tells nobody what it lacks.
     """
 
     verdict: Verdict
@@ -45,6 +46,7 @@ class Decision:
     resource: str
     layer: Layer | None = None
     because: tuple[StatementId, ...] = ()
+    silent: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -58,4 +60,4 @@ class Decision:
         if self.verdict is Verdict.EXPLICIT_DENY:
             article = "an" if layer[0] in "aeiou" else "a"
             return f"{head} with an explicit deny in {article} {layer}"
-        return f"{head} because no {layer} allows the {self.action} action"
+        return head if self.silent else f"{head} because no {layer} allows the {self.action} action"

@@ -26,6 +26,7 @@ from lakewarden.permissions.model import (
     CREATE_TABLE,
     DATABASE_PERMISSIONS,
     DESCRIBE,
+    GRANT_WITH_EXPRESSION,
     SELECT,
     TABLE_PERMISSIONS,
     CatalogResource,
@@ -131,12 +132,15 @@ def may_create_table(facts: Facts, database: str) -> bool:
 def may_place_data(facts: Facts, location: str, parent: str) -> bool:
     """Whether a database or table may be made to point at ``location``; ``parent`` is its database's own location.
 
-    A registered path outside the database's location needs a data location permission on it or above. So
+    A registered path outside the database's registered location needs a data location permission on it or above. So
     does a path *above* a registered one: what points there reaches all that lies below.
+
+    INVARIANT (no_escalation): a parent counts only where it is registered itself. One that was put above a path before
+    that was registered, when nobody asked, opens nothing below.
     """
     if not location or facts.administrator:
         return True
-    if Locations.of((parent,)).covers(location):
+    if facts.registered.covers(parent) and Locations.of((parent,)).covers(location):
         return True
     if not facts.registered.overlaps(location):
         return True
@@ -155,8 +159,16 @@ def may_grant(facts: Facts, wanted: Grant, columns: tuple[str, ...]) -> bool:
     """
     if facts.administrator:
         return True
-    asked = wanted.permissions | wanted.grantable
-    return bool(asked) and all(_may_pass_on(facts, permission, wanted.resource, columns) for permission in asked)
+    of, asked = wanted.resource, wanted.permissions | wanted.grantable
+    return bool(asked) and all(
+        _may_pass_on(facts, permission, of, columns)
+        or (
+            isinstance(of, PolicyResource)
+            and permission not in wanted.grantable
+            and _grants_with_tags(facts, permission, of)
+        )
+        for permission in asked
+    )
 
 
 def may_define_filter(facts: Facts, database: str, table: str) -> bool:
@@ -214,10 +226,26 @@ def _passes_whole(facts: Facts, database: str, table: str, permission: str) -> b
     return any(isinstance(grant.resource, TableResource) for grant in passing)
 
 
-def _passes_policy(facts: Facts, permission: str, of: PolicyResource) -> bool:
-    wanted = facts.named.get(of.named, ()) if of.named else of.expression
+def _grants_with_tags(facts: Facts, permission: str, of: PolicyResource) -> bool:
+    """GRANT_WITH_LF_TAG_EXPRESSION on all values of a policy stands for the grant option on what is held by such policies.
+
+    On AWS it lets its holder give away what it does not hold, which here nothing does.
+    """
+    return _passes_policy(facts, permission, of, held=True) and all(
+        any(GRANT_WITH_EXPRESSION in grant.permissions for grant in facts.on_tag(key, values))
+        for key, values in _meant(facts, of)
+    )
+
+
+def _meant(facts: Facts, of: PolicyResource) -> Expression:
+    return facts.named.get(of.named, ()) if of.named else of.expression
+
+
+def _passes_policy(facts: Facts, permission: str, of: PolicyResource, *, held: bool = False) -> bool:
+    """Whether a policy covers ``of`` with the grant option on ``permission``; with ``held``, without it too."""
+    wanted = _meant(facts, of)
     return any(
-        (permission in grant.grantable or ALL in grant.grantable)
+        bool({permission, ALL} & (grant.permissions if held else grant.grantable))
         and bool(wanted)
         and covers(expression, wanted)
         # What a name stands for can be widened later by whoever may alter it, so that it covers no more than itself.

@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 from lakewarden import sql
 from lakewarden.kernel.lake import GovernedTable
 from lakewarden.sql import model
+from lakewarden.sql.iceberg_model import AnyStatement
 
 MOST: Final = 256
 """How many are remembered of each kind."""
@@ -39,10 +40,10 @@ class Plans:
     """
 
     def __init__(self) -> None:
-        self._statements: _Newest[tuple[str, str, str, tuple[str, ...]], model.Statement] = _Newest()
+        self._statements: _Newest[tuple[str, str, str, tuple[str, ...]], AnyStatement] = _Newest()
         self._planned: _Newest[tuple[str, int], _Planned] = _Newest()
 
-    def statement(self, owner: str, text: str, database: str, parameters: Sequence[str] = ()) -> model.Statement:
+    def statement(self, owner: str, text: str, database: str, parameters: Sequence[str] = ()) -> AnyStatement:
         """As :func:`lakewarden.sql.parse`; trees are shared, and changed by nobody."""
         key = (owner, text, database, tuple(parameters))
         found = self._statements.get(key)

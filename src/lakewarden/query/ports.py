@@ -242,8 +242,10 @@ class AccessAudit(Protocol):
         """One GetDataAccess record (SEMANTICS.md), before a byte of the table is read."""
         ...
 
-    def write_access(self, call: Call, query_id: str, governed: GovernedTable) -> None:
-        """One GetDataAccess record with INSERT, before a byte is written to the table."""
+    def write_access(
+        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ("INSERT",)
+    ) -> None:
+        """One GetDataAccess record with what is done to the table, before a byte is written to it."""
         ...
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:

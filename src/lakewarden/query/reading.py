@@ -1,8 +1,8 @@
 """What a query reads: views and information_schema resolved, rights decided, accesses recorded, files found."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lakewarden import sql
 from lakewarden.kernel.call import Call
@@ -16,10 +16,13 @@ from lakewarden.sql.errors import SqlError, TableNotFound, Unsupported
 from lakewarden.sql.result_types import trino_type
 
 VIEW = "VIRTUAL_VIEW"
+AS_OF = "$as_of"
+"""The parameter by which a table of the past goes to the engine."""
 _DEEPEST_VIEW = 10
 _MOST_LISTED = 20_000
 _MOST_URIS = 100
 Key = tuple[str, str]
+NO_TABLES: Mapping[Key, GovernedTable] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,14 @@ class Reader:
         self._audit = audit
         self._plans = plans
 
-    def read(self, query: model.Select, text: str, database: str, call: Call) -> Read:
-        """Decide and plan; raises a :class:`SqlError`. Nothing of the data is touched."""
-        names = _Names(call)
+    def read(
+        self, query: model.Select, text: str, database: str, call: Call, known: Mapping[Key, GovernedTable] = NO_TABLES
+    ) -> Read:
+        """Decide and plan; raises a :class:`SqlError`. Nothing of the data is touched.
+
+        ``known`` are names that the statement does not take from the catalog.
+        """
+        names = _Names(call, dict(known))
         plan = self._plan(query, text, database, names, ())
         used = tuple(names.tables[key] for key in names.relations if key in names.tables)
         return Read(plan, used)
@@ -79,7 +87,7 @@ class Reader:
             raise views.InvalidView(ref)
         if ref.key in names.relations:
             return names.relations[ref.key]
-        if ref.database == views.INFORMATION_SCHEMA:
+        if ref.database == views.INFORMATION_SCHEMA and not ref.version:
             # Not remembered: what is listed depends on the query that asks.
             return self._listing(ref, query, names.call)
         governed = self._look_up(ref, names)
@@ -95,7 +103,7 @@ class Reader:
             if found is None or found.access.mode is AccessMode.NONE:
                 names.absent.add(ref.key)
             else:
-                names.tables[ref.key] = found
+                names.tables[ref.key] = _as_of(found, ref.version) if ref.version else found
         return names.tables.get(ref.key)
 
     def _view(
@@ -143,7 +151,7 @@ class Reader:
         wanted = pruning.conditions(read.plan)
         for planned in read.plan.scans:
             # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
-            columns = [column.name for column in planned.columns]
+            columns = [column.name for column in planned.columns if not column.name.startswith("$")]
             self._record(call, execution, planned.governed, columns)
             conditions, table = wanted.get(planned.relation, ()), planned.governed.table
             found_files = self._lake.files(call, table, pruning.equal_texts(table.partition_keys, conditions))
@@ -161,12 +169,22 @@ class Reader:
         progress.fingerprint = _fingerprint(read.plan, found)
         return found
 
-    def record_write(self, execution: Execution, call: Call, governed: GovernedTable) -> None:
+    def record_write(
+        self, execution: Execution, call: Call, governed: GovernedTable, permissions: Iterable[str] = ("INSERT",)
+    ) -> None:
         """INVARIANT (no_answer_without_audit): the access to what is written to is durable before the first byte is."""
-        self._audit.write_access(call, execution.id, governed)
+        self._audit.write_access(call, execution.id, governed, tuple(sorted(permissions)))
 
     def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
         self._audit.data_access(call, execution.id, governed, columns)
+
+
+def _as_of(governed: GovernedTable, version: str) -> GovernedTable:
+    """The table as it was. Rights are those of today, and so are the columns: what was dropped stays hidden."""
+    table = governed.table
+    if table.parameters.get("table_type", "").upper() != "ICEBERG":
+        raise Unsupported("Time travel of a table that is no Iceberg table")
+    return replace(governed, table=replace(table, parameters={**table.parameters, AS_OF: version}))
 
 
 def _whole(governed: GovernedTable) -> bool:

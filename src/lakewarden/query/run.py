@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -9,8 +10,13 @@ import pyarrow as pa
 
 from lakewarden import sql
 from lakewarden.kernel.call import Call
+from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError
 from lakewarden.query.errors import QueryFailed
+from lakewarden.query.iceberg_commits import Commits
+from lakewarden.query.iceberg_ports import IcebergLake, RowEngine, Scribe
+from lakewarden.query.iceberg_tables import IcebergTables
+from lakewarden.query.iceberg_writing import IcebergWriter
 from lakewarden.query.model import Execution
 from lakewarden.query.plans import Plans
 from lakewarden.query.ports import (
@@ -32,10 +38,21 @@ from lakewarden.query.utility import Utility
 from lakewarden.query.writing import Writer
 from lakewarden.sql import explain, files, model, views
 from lakewarden.sql.errors import SqlError
+from lakewarden.sql.iceberg_model import AnyStatement, ChangeTable, Optimize, Vacuum
 
 Earlier = Callable[[Execution, str], Execution | None]
 """The caller's own earlier execution with a fingerprint, young enough for the execution's reuse; None if there is none."""
 _PLAN_COLUMN = (ResultColumn("Query Plan", "varchar", 2147483647),)
+
+
+@dataclass(frozen=True, slots=True)
+class Iceberg:
+    """What Iceberg tables are written with."""
+
+    lake: IcebergLake
+    scribe: Scribe
+    engine: RowEngine
+    clock: Clock
 
 
 class Runner:
@@ -51,6 +68,7 @@ class Runner:
         audit: AccessAudit,
         prepared: Prepared,
         keep_rows: int,
+        iceberg: Iceberg,
     ) -> None:
         self._lake = lake
         self._engine = engine
@@ -59,12 +77,17 @@ class Runner:
         self._keep_rows = keep_rows
         self._plans = Plans()
         self._reader = Reader(lake, audit, self._plans)
-        self._utility = Utility(lake, partitions, prepared)
-        writer = Writer(self._reader, lake, partitions, engine, warehouse, results)
+        commits = Commits(iceberg.lake, iceberg.scribe, iceberg.clock)
+        self._utility = Utility(lake, partitions, prepared, IcebergTables(lake, iceberg.lake, commits))
+        rows = IcebergWriter(self._reader, lake, engine, iceberg.engine, iceberg.lake, commits, results)
+        writer = Writer(self._reader, lake, partitions, engine, warehouse, results, rows)
         self._writers: Mapping[type, Callable[[Any, Execution, Call, Progress, Cancellation], None]] = {
             model.CreateTableAs: writer.create_table_as,
             model.Insert: writer.insert,
             model.Unload: writer.unload,
+            ChangeTable: rows.change,
+            Optimize: rows.optimize,
+            Vacuum: rows.vacuum,
         }
 
     def run(self, execution: Execution, call: Call, progress: Progress, stop: Cancellation, earlier: Earlier) -> None:
@@ -95,7 +118,7 @@ class Runner:
             progress.rows = len(rows)
             self._draft(call, execution, progress, iter((text_lines(rows),)))
 
-    def _statement(self, execution: Execution, call: Call) -> tuple[Execution, model.Statement]:
+    def _statement(self, execution: Execution, call: Call) -> tuple[Execution, AnyStatement]:
         """The statement that runs: for EXECUTE the prepared one, in its own text, with its values bound."""
         owner = execution.owner
         statement = self._plans.statement(owner, execution.sql, execution.database, execution.parameters)
@@ -109,7 +132,7 @@ class Runner:
         return msgspec.structs.replace(execution, sql=text), found
 
     def _answer(
-        self, statement: model.Statement, execution: Execution, call: Call, progress: Progress, stop: Cancellation
+        self, statement: AnyStatement, execution: Execution, call: Call, progress: Progress, stop: Cancellation
     ) -> tuple[tuple[ResultColumn, ...], Sequence[Row]]:
         if isinstance(statement, model.Explain):
             return _PLAN_COLUMN, [(line,) for line in self._explain(statement, execution, call, progress, stop)]

@@ -8,12 +8,15 @@ from typing import Any
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import GovernedTable
 from lakewarden.query.errors import QueryFailed
+from lakewarden.query.iceberg_commits import is_iceberg
+from lakewarden.query.iceberg_tables import IcebergTables
 from lakewarden.query.model import Execution
 from lakewarden.query.ports import Lake, Partitions, Prepared, ResultColumn, partition_path
 from lakewarden.query.reading import VIEW, view_text
 from lakewarden.query.results import Row
 from lakewarden.sql import model, show
 from lakewarden.sql.errors import SqlError, TableNotFound
+from lakewarden.sql.iceberg_model import CreateIcebergTable, IcebergStatement
 
 Answer = tuple[tuple[ResultColumn, ...], Sequence[Row]]
 _NOTHING: Answer = ((), ())
@@ -22,15 +25,17 @@ _NOTHING: Answer = ((), ())
 class Utility:
     """One method for each statement, found by its class."""
 
-    def __init__(self, lake: Lake, partitions: Partitions, prepared: Prepared) -> None:
+    def __init__(self, lake: Lake, partitions: Partitions, prepared: Prepared, iceberg: IcebergTables) -> None:
         self._lake = lake
         self._partitions = partitions
         self._prepared = prepared
+        self._iceberg = iceberg
         self._methods: Mapping[type, Callable[[Any, Execution, Call], Answer]] = {
             model.CreateDatabase: self._create_database,
             model.AlterDatabase: self._alter_database,
             model.DropDatabase: self._drop_database,
             model.CreateTable: self._create_table,
+            CreateIcebergTable: self._create_iceberg_table,
             model.AlterTable: self._alter_table,
             model.RepairTable: self._repair_table,
             model.DropTable: self._drop_table,
@@ -48,7 +53,7 @@ class Utility:
             model.Describe: self._describe,
         }
 
-    def run(self, statement: model.Statement, execution: Execution, call: Call) -> Answer:
+    def run(self, statement: model.Statement | IcebergStatement, execution: Execution, call: Call) -> Answer:
         """The columns and rows that the statement answers with."""
         found = self._methods.get(type(statement))
         if found is None:
@@ -73,9 +78,15 @@ class Utility:
         self._lake.create_table(call, statement)
         return _NOTHING
 
+    def _create_iceberg_table(self, statement: CreateIcebergTable, execution: Execution, call: Call) -> Answer:
+        self._iceberg.create(statement, execution, call)
+        return _NOTHING
+
     def _alter_table(self, statement: model.AlterTable, _: Execution, call: Call) -> Answer:
         found, change = self._found(statement.table, call), statement.change
-        if isinstance(change, model.AddPartitions):
+        if is_iceberg(found):
+            self._iceberg.alter(found, change, call)
+        elif isinstance(change, model.AddPartitions):
             self._partitions.add(call, found, change)
         elif isinstance(change, model.DropPartitions):
             self._partitions.drop(call, found, change)
@@ -93,7 +104,11 @@ class Utility:
         return (_text("result"),), [(head + partition_path(keys, one).rstrip("/"),) for one in added]
 
     def _drop_table(self, statement: model.DropTable, _: Execution, call: Call) -> Answer:
-        self._lake.drop_table(call, statement.table, if_exists=statement.if_exists)
+        found = self._lake.table(call, *statement.table.key)
+        if found is not None and is_iceberg(found):
+            self._iceberg.drop(found, statement, call)
+        else:
+            self._lake.drop_table(call, statement.table, if_exists=statement.if_exists)
         return _NOTHING
 
     def _drop_view(self, statement: model.DropView, _: Execution, call: Call) -> Answer:

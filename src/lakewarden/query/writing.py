@@ -15,13 +15,15 @@ from lakewarden.kernel.call import Call
 from lakewarden.kernel.errors import AwsError
 from lakewarden.kernel.lake import Column
 from lakewarden.query.errors import QueryFailed
+from lakewarden.query.iceberg_commits import is_iceberg
+from lakewarden.query.iceberg_writing import IcebergWriter, inserted_columns
+from lakewarden.query.manifests import answer
 from lakewarden.query.model import Execution
 from lakewarden.query.ports import (
     Engine,
     Lake,
     OutputFormat,
     Partitions,
-    ResultColumn,
     ResultStore,
     Scan,
     Warehouse,
@@ -30,11 +32,8 @@ from lakewarden.query.ports import (
 )
 from lakewarden.query.progress import Cancellation, Progress, elapsed_ms
 from lakewarden.query.reading import VIEW, Read, Reader
-from lakewarden.query.results import metadata
-from lakewarden.sql import files, formats, model
+from lakewarden.sql import files, formats, iceberg_properties, model
 from lakewarden.sql.errors import SqlError, TableNotFound
-
-ROWS = (ResultColumn("rows", "bigint", 19),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class Writer:
         engine: Engine,
         warehouse: Warehouse,
         results: ResultStore,
+        iceberg: IcebergWriter,
     ) -> None:
         self._reader = reader
         self._lake = lake
@@ -64,11 +64,15 @@ class Writer:
         self._engine = engine
         self._warehouse = warehouse
         self._results = results
+        self._iceberg = iceberg
 
     def create_table_as(
         self, statement: model.CreateTableAs, execution: Execution, call: Call, progress: Progress, stop: Cancellation
     ) -> None:
         """CREATE TABLE AS."""
+        if iceberg_properties.is_iceberg(statement.properties):
+            self._iceberg.create_table_as(statement, execution, call, progress, stop)
+            return
         options = files.of_ctas(statement.properties)
         if self._lake.table(call, *statement.table.key) is not None:
             if statement.if_not_exists:
@@ -140,11 +144,14 @@ class Writer:
         table = governed.table
         if table.table_type == VIEW:
             raise SqlError("NOT_SUPPORTED: Inserting into views is not supported")
+        if is_iceberg(governed):
+            self._iceberg.insert(statement, governed, execution, call, progress, stop)
+            return
         vended = self._warehouse.require_insert(call, governed)
         if table.partition_keys:
             self._partitions.require_add(call, table.database, table.name)
         options = files.of_table(table)
-        wanted = _inserted(table.all_columns, statement.columns)
+        wanted = inserted_columns(table.all_columns, statement.columns)
         read, scans = self._scans(statement.query, execution, call, progress)
         files.check_insert(wanted, self._engine.describe(read.plan.sql, scans, stop.event))
         output = OutputFormat(
@@ -236,29 +243,13 @@ class Writer:
 
     def _answer(self, call: Call, execution: Execution, progress: Progress, uris: Sequence[str]) -> None:
         """The manifest of what was written, and the metadata beside it."""
-        progress.columns, progress.complete = ROWS, True
-        progress.manifest = f"{execution.output}-manifest.csv"
-        lines = "".join(f"{uri}\n" for uri in uris).encode()
-        progress.drafts.append(self._results.draft(call, progress.manifest, iter((lines,))))
-        facts = iter((metadata(ROWS),))
-        progress.drafts.append(self._results.draft(call, f"{execution.output}.metadata", facts))
+        answer(self._results, call, execution, progress, uris)
 
 
 def _size(file: BinaryIO) -> int:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     return size
-
-
-def _inserted(columns: Sequence[Column], names: Sequence[str]) -> Sequence[Column]:
-    """The columns that are inserted, in the statement's order."""
-    if not names:
-        return columns
-    known = {column.name: column for column in columns}
-    for name in names:
-        if name not in known:
-            raise SqlError(f"COLUMN_NOT_FOUND: line 1:1: Insert column name does not exist in target table: {name}")
-    return [known[name] for name in names]
 
 
 def _folder(location: str) -> str:

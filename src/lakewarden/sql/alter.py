@@ -10,12 +10,14 @@ from lakewarden.sql.model import (
     AlterTable,
     Change,
     ChangeColumn,
+    DropColumn,
     DropPartitions,
     PartitionSpec,
     RenamePartition,
     ReplaceColumns,
     SetLocation,
     SetProperties,
+    UnsetProperties,
 )
 
 
@@ -49,6 +51,10 @@ def _change(cursor: Cursor) -> Change:
         if cursor.accept("LOCATION"):
             return SetLocation(cursor.string())
         raise Unsupported(f"ALTER TABLE SET {cursor.peek()}")
+    if cursor.phrase("UNSET", "TBLPROPERTIES"):
+        return UnsetProperties(_names(cursor))
+    if cursor.phrase("DROP", "COLUMN"):
+        return DropColumn(cursor.name())
     if cursor.accept("DROP"):
         return _drop(cursor)
     if cursor.accept("PARTITION"):
@@ -57,6 +63,16 @@ def _change(cursor: Cursor) -> Change:
             raise Unsupported(f"ALTER TABLE PARTITION {cursor.peek()}")
         return RenamePartition(old, _spec(cursor))
     raise Unsupported(f"ALTER TABLE {cursor.peek()}")
+
+
+def _names(cursor: Cursor) -> tuple[str, ...]:
+    """``('name', ...)``."""
+    cursor.expect("(")
+    names = [cursor.string()]
+    while cursor.symbol(","):
+        names.append(cursor.string())
+    cursor.expect(")")
+    return tuple(names)
 
 
 def _add(cursor: Cursor) -> Change:

@@ -37,6 +37,16 @@ class Cursor:
         if not self.ended:
             raise self.unexpected()
 
+    @property
+    def transforms_ahead(self) -> bool:
+        """Whether a name without a type follows: the end of the list, the next name, or a transform's parenthesis."""
+        return len(self.rest) > 1 and self.rest[1].text in {",", ")", "("}
+
+    @property
+    def number_ahead(self) -> bool:
+        """Whether a number follows."""
+        return bool(self.rest) and self.rest[0].token_type is TokenType.NUMBER
+
     def columns(self) -> tuple[Column, ...]:
         """``name type [COMMENT 'c'], ...)``; the opening parenthesis is already taken."""
         columns: list[Column] = []

@@ -4,12 +4,15 @@ Athena User Guide, "DDL statements". A clause that is not known is refused.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from lakewarden.kernel.lake import Column
 from lakewarden.sql import formats
 from lakewarden.sql.alter import alter_database, alter_table
 from lakewarden.sql.cursor import Cursor
-from lakewarden.sql.errors import SqlSyntaxError, Unsupported
+from lakewarden.sql.errors import SqlError, SqlSyntaxError, Unsupported
+from lakewarden.sql.iceberg_model import CreateIcebergTable, PartitionTransform
+from lakewarden.sql.iceberg_properties import is_iceberg, properties_of, transform
 from lakewarden.sql.model import (
     CreateDatabase,
     CreateTable,
@@ -23,24 +26,24 @@ from lakewarden.sql.model import (
 from lakewarden.sql.showing import describe, show
 
 
-def statement(first: str, cursor: Cursor) -> Statement:
+def statement(first: str, cursor: Cursor) -> Statement | CreateIcebergTable:
     """What follows the statement's first word; raises :class:`SqlSyntaxError` or :class:`Unsupported`."""
     found = _PARSERS[first](cursor)
     cursor.end()
     return found
 
 
-def _create(cursor: Cursor) -> Statement:
+def _create(cursor: Cursor) -> Statement | CreateIcebergTable:
     if cursor.accept("DATABASE") or cursor.accept("SCHEMA"):
         return _create_database(cursor)
-    cursor.accept("EXTERNAL")
+    external = cursor.accept("EXTERNAL")
     if not cursor.accept("TABLE"):
         raise Unsupported(f"CREATE {cursor.peek()}")
     if_not_exists = cursor.phrase("IF", "NOT", "EXISTS")
     table = cursor.table()
     if not cursor.symbol("("):
         raise Unsupported("CREATE TABLE without a column list")
-    return _table_clauses(cursor, table, cursor.columns(), if_not_exists=if_not_exists)
+    return _table_clauses(cursor, table, cursor.columns(), if_not_exists=if_not_exists, external=external)
 
 
 def _create_database(cursor: Cursor) -> CreateDatabase:
@@ -60,40 +63,94 @@ def _create_database(cursor: Cursor) -> CreateDatabase:
     return CreateDatabase(name, if_not_exists, comment, location, properties)
 
 
-def _table_clauses(cursor: Cursor, table: TableRef, columns: tuple[Column, ...], *, if_not_exists: bool) -> CreateTable:
-    comment = location = ""
+@dataclass(slots=True)
+class _Clauses:
+    """What has been said of a table so far."""
+
+    comment: str = ""
+    location: str = ""
     keys: tuple[Column, ...] = ()
-    parameters: Mapping[str, str] = {}
-    layout = formats.Layout()
+    transforms: tuple[PartitionTransform, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    layout: formats.Layout = field(default_factory=formats.Layout)
+
+
+def _table_clauses(
+    cursor: Cursor, table: TableRef, columns: tuple[Column, ...], *, if_not_exists: bool, external: bool
+) -> CreateTable | CreateIcebergTable:
+    found = _Clauses()
     while not cursor.ended:
-        if cursor.accept("COMMENT"):
-            comment = cursor.string()
-        elif cursor.phrase("PARTITIONED", "BY"):
-            cursor.expect("(")
-            keys = cursor.columns()
-        elif cursor.phrase("CLUSTERED", "BY"):
-            raise Unsupported("CLUSTERED BY")
-        elif cursor.phrase("ROW", "FORMAT"):
-            layout = _row_format(cursor, layout)
-        elif cursor.phrase("STORED", "AS"):
-            layout = _stored_as(cursor, layout)
-        elif cursor.phrase("WITH", "SERDEPROPERTIES"):
-            layout = layout.with_properties(cursor.properties())
-        elif cursor.accept("LOCATION"):
-            location = cursor.string()
-        elif cursor.accept("TBLPROPERTIES"):
-            parameters = cursor.properties()
-        else:
-            raise cursor.unexpected()
-    if any(name.lower() == "table_type" and value.lower() == "iceberg" for name, value in parameters.items()):
-        raise Unsupported("CREATE TABLE of an Iceberg table")
-    if not location:
+        _clause(cursor, found)
+    if is_iceberg(found.parameters):
+        _check_iceberg(found, external=external)
+        properties = properties_of(found.parameters)
+        return CreateIcebergTable(
+            table, if_not_exists, columns, found.transforms, found.location, properties, found.comment
+        )
+    if found.transforms:
+        raise SqlSyntaxError(1, 1, "a partition column needs a type")
+    if not found.location:
         raise SqlSyntaxError(1, 1, "LOCATION is required for an external table")
-    resolved = layout.resolve()
+    resolved = found.layout.resolve()
     return CreateTable(
-        table, if_not_exists, columns, keys, location, resolved.input_format, resolved.output_format,
-        resolved.serde, resolved.properties, {"EXTERNAL": "TRUE", **parameters}, comment,
+        table, if_not_exists, columns, found.keys, found.location, resolved.input_format, resolved.output_format,
+        resolved.serde, resolved.properties, {"EXTERNAL": "TRUE", **found.parameters}, found.comment,
     )  # fmt: skip
+
+
+def _clause(cursor: Cursor, found: _Clauses) -> None:
+    if cursor.accept("COMMENT"):
+        found.comment = cursor.string()
+    elif cursor.phrase("PARTITIONED", "BY"):
+        cursor.expect("(")
+        found.keys, found.transforms = _partitions(cursor)
+    elif cursor.phrase("CLUSTERED", "BY"):
+        raise Unsupported("CLUSTERED BY")
+    elif cursor.phrase("ROW", "FORMAT"):
+        found.layout = _row_format(cursor, found.layout)
+    elif cursor.phrase("STORED", "AS"):
+        found.layout = _stored_as(cursor, found.layout)
+    elif cursor.phrase("WITH", "SERDEPROPERTIES"):
+        found.layout = found.layout.with_properties(cursor.properties())
+    elif cursor.accept("LOCATION"):
+        found.location = cursor.string()
+    elif cursor.accept("TBLPROPERTIES"):
+        found.parameters = cursor.properties()
+    else:
+        raise cursor.unexpected()
+
+
+def _check_iceberg(found: _Clauses, *, external: bool) -> None:
+    if external:
+        raise SqlError("INVALID_TABLE_PROPERTY: External keyword not supported for table type ICEBERG")
+    if found.keys or found.layout != formats.Layout():
+        raise Unsupported("ROW FORMAT, STORED AS or a partition column with a type, of an Iceberg table,")
+    if not found.location:
+        raise SqlSyntaxError(1, 1, "LOCATION is required for an Iceberg table")
+
+
+def _partitions(cursor: Cursor) -> tuple[tuple[Column, ...], tuple[PartitionTransform, ...]]:
+    """``name type, ...)`` of a Hive table, or ``name, day(name), bucket(4, name), ...)`` of an Iceberg table."""
+    if cursor.transforms_ahead:
+        found = [_transform(cursor)]
+        while cursor.symbol(","):
+            found.append(_transform(cursor))
+        cursor.expect(")")
+        return (), tuple(found)
+    return cursor.columns(), ()
+
+
+def _transform(cursor: Cursor) -> PartitionTransform:
+    name = cursor.name()
+    if not cursor.symbol("("):
+        return PartitionTransform(name, "identity")
+    width = 0
+    if cursor.number_ahead:
+        width = int(cursor.constant())
+        cursor.expect(",")
+    column = cursor.name()
+    cursor.expect(")")
+    return transform(name, column, width)
 
 
 def _row_format(cursor: Cursor, layout: formats.Layout) -> formats.Layout:
@@ -164,7 +221,7 @@ def _repair(cursor: Cursor) -> Statement:
     return RepairTable(cursor.table())
 
 
-_PARSERS: Mapping[str, Callable[[Cursor], Statement]] = {
+_PARSERS: Mapping[str, Callable[[Cursor], Statement | CreateIcebergTable]] = {
     "CREATE": _create,
     "DROP": _drop,
     "ALTER": _alter,

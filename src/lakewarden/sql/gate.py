@@ -22,10 +22,10 @@ _STRUCTURE = """
     Add Sub Mul Div Mod Neg DPipe EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ Is In Between Not Like Escape
     Any All Exists And Or IgnoreNulls RespectNulls Case If Cast TryCast
     Extract Trim Substring StrPosition GroupConcat Normalize Array Map Struct ParseJSON JSON HexString PropertyEQ
-    CurrentDate CurrentTimestamp CurrentTime Localtime Localtimestamp AtTimeZone
+    CurrentDate CurrentTimestamp CurrentTime Localtime Localtimestamp AtTimeZone Version
 """
 _NODES = frozenset(getattr(exp, name) for name in _STRUCTURE.split())
-_TABLE_ARGS = frozenset({"this", "db", "catalog", "alias", "joins", "sample"})
+_TABLE_ARGS = frozenset({"this", "db", "catalog", "alias", "joins", "sample", "version"})
 _JOIN_ARGS = frozenset({"this", "side", "kind", "on", "using", "method"})
 _SELECT_ARGS = frozenset(
     {

@@ -21,18 +21,21 @@ class StatementKind(Enum):
 class TableRef:
     """A table as a statement names it, lower case; ``database`` is the execution's default where none is written.
 
-    ``line`` and ``column`` (from 1) are where the name stands in the text, for Trino's error messages.
+    ``line`` and ``column`` (from 1) are where the name stands in the text, for Trino's error messages. ``version`` is that of
+    an Iceberg table in the past (``iceberg_time``), empty for the present.
     """
 
     database: str
     name: str
     line: int = 1
     column: int = 1
+    version: str = ""
 
     @property
     def key(self) -> tuple[str, str]:
-        """``(database, name)``: what identifies the table, wherever it is named."""
-        return (self.database, self.name)
+        """``(database, name)``: what identifies the table, wherever it is named; one of the past is another table."""
+        # No name holds a NUL, so that none can be taken for a version.
+        return (self.database, f"{self.name}\0{self.version}" if self.version else self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,20 @@ class SetProperties:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsetProperties:
+    """ALTER TABLE ... UNSET TBLPROPERTIES, of an Iceberg table."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DropColumn:
+    """ALTER TABLE ... DROP COLUMN, of an Iceberg table."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetLocation:
     """ALTER TABLE ... SET LOCATION."""
 
@@ -278,7 +295,9 @@ Change = (
     AddColumns
     | ReplaceColumns
     | ChangeColumn
+    | DropColumn
     | SetProperties
+    | UnsetProperties
     | SetLocation
     | AddPartitions
     | DropPartitions
@@ -426,7 +445,8 @@ class PlannedScan:
 
     ``columns`` are the permitted columns that the query really reads, in table order; the engine must expose
     no others, and only the rows that ``rows`` admits. Where those are not all, ``predicate`` is the engine's SQL for
-    them over ``read``, the columns with the filter's own.
+    them over ``read``, the columns with the filter's own. ``barrier``: the rows must be admitted before the query sees any;
+    without it the filter may be a condition beside the query's own.
     """
 
     relation: str
@@ -435,6 +455,7 @@ class PlannedScan:
     rows: RowFilter
     predicate: str = ""
     read: tuple[Column, ...] = ()
+    barrier: bool = True
 
 
 @dataclass(frozen=True, slots=True)

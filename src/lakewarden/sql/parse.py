@@ -7,22 +7,23 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokens import Token, TokenType
 
-from lakewarden.sql import calls, ddl, gate, statements
+from lakewarden.sql import calls, ddl, gate, iceberg_statements, statements
 from lakewarden.sql.cursor import Cursor
 from lakewarden.sql.errors import SqlSyntaxError, Unsupported
+from lakewarden.sql.iceberg_model import AnyStatement
 from lakewarden.sql.limits import check_length, check_tokens, no_tokens
-from lakewarden.sql.model import Select, Statement, TableRef
+from lakewarden.sql.model import Select, Statement
+from lakewarden.sql.names import catalog_tables
 from lakewarden.sql.normalize import normalize
 from lakewarden.sql.parameters import bind
-from lakewarden.sql.positions import at, position_of
+from lakewarden.sql.positions import at
 
 _TRINO = sqlglot.Dialect.get_or_raise("trino")
 _HIVE = sqlglot.Dialect.get_or_raise("hive")
-_CATALOGS = frozenset({"", "awsdatacatalog"})
 _QUERIES = frozenset({"SELECT", "WITH", "(", "VALUES"})
 
 
-def parse(text: str, database: str, parameters: Sequence[str] = ()) -> Statement:
+def parse(text: str, database: str, parameters: Sequence[str] = ()) -> AnyStatement:
     """Parse ``text``; tables without a database get ``database``, question marks the ``parameters`` (literals).
 
     Raises :class:`SqlError`'s kinds.
@@ -31,6 +32,9 @@ def parse(text: str, database: str, parameters: Sequence[str] = ()) -> Statement
     first, start = _first_word(text)
     if first in _QUERIES:
         return _query(bind(_tokens(_TRINO, text), parameters), text, database)
+    if first in iceberg_statements.KEYWORDS:
+        whole = _blanked(text, first, start) if first in iceberg_statements.MAINTENANCE else text
+        return iceberg_statements.statement(first, _bound(_TRINO, whole, parameters), text, database)
     if first in ddl.KEYWORDS | statements.KEYWORDS:
         rest = _blanked(text, first, start)
         if first in statements.KEYWORDS:
@@ -44,7 +48,7 @@ def parse(text: str, database: str, parameters: Sequence[str] = ()) -> Statement
 def output_of(text: str) -> str:
     """How Athena ends the name of a statement's result: ``.csv``, ``.txt``, or nothing where the result is files."""
     first, start = _first_word(text)
-    if first in {"INSERT", "UNLOAD"}:
+    if first in {"INSERT", "UNLOAD"} | iceberg_statements.KEYWORDS:
         return ""
     if first == "CREATE":
         try:
@@ -142,9 +146,9 @@ def _unknown(text: str, first: str) -> Exception:
 
 _REFUSED = frozenset(
     {
-        "ANALYZE", "ATTACH", "CALL", "CHECKPOINT", "COPY", "DELETE", "DETACH", "EXPORT", "GRANT", "IMPORT", "INSTALL",
-        "LOAD", "MERGE", "OPTIMIZE", "PIVOT", "PRAGMA", "REFRESH", "REPLACE", "RESET", "REVOKE", "SET", "SUMMARIZE",
-        "TRUNCATE", "UPDATE", "USE", "VACUUM",
+        "ANALYZE", "ATTACH", "CALL", "CHECKPOINT", "COPY", "DETACH", "EXPORT", "GRANT", "IMPORT", "INSTALL",
+        "LOAD", "PIVOT", "PRAGMA", "REFRESH", "REPLACE", "RESET", "REVOKE", "SET", "SUMMARIZE",
+        "TRUNCATE", "USE",
     }
 )  # fmt: skip
 
@@ -170,51 +174,3 @@ def _syntax_error(error: ParseError, text: str) -> SqlSyntaxError:
     column = max(1, end - len(word) + 1)
     del text
     return SqlSyntaxError(line, column, f"mismatched input '{word[:60]}'")
-
-
-def catalog_tables(tree: exp.Query, text: str, database: str) -> list[TableRef]:
-    """The catalog tables that are named, first mention first; names of CTEs in whose scope they stand are left out."""
-    found: dict[tuple[str, str], TableRef] = {}
-    for table in tree.find_all(exp.Table):
-        if is_cte(table):
-            continue
-        ref = table_ref(table, text, database)
-        found.setdefault(ref.key, ref)
-    return list(found.values())
-
-
-def table_ref(table: exp.Table, text: str, database: str) -> TableRef:
-    """The reference that ``table`` makes. A foreign catalog becomes a database name that cannot exist."""
-    line, column = position_of(table, text)
-    catalog = table.catalog.lower()
-    name = table.db.lower() or database.lower()
-    if catalog not in _CATALOGS:
-        name = f"{catalog}.{name}"
-    return TableRef(name, table.name.lower(), line, column)
-
-
-def is_cte(table: exp.Table) -> bool:
-    """Whether an unqualified name means a CTE that is in scope where it stands."""
-    if table.db or table.catalog:
-        return False
-    name = table.name.lower()
-    node: exp.Expression | None = table
-    while node is not None:
-        above = node.parent
-        with_ = node.args.get("with_") or node.args.get("with")
-        if isinstance(with_, exp.With) and any(one.alias.lower() == name for one in _visible(with_, table)):
-            return True
-        node = above
-    return False
-
-
-def _visible(with_: exp.With, table: exp.Table) -> list[exp.CTE]:
-    """The CTEs of ``with_`` that ``table`` can see: all of them, or within one of them those before it."""
-    own = table.find_ancestor(exp.CTE)
-    while own is not None and own.parent is not with_:
-        own = own.find_ancestor(exp.CTE)
-    if own is None:
-        return list(with_.expressions)
-    recursive = bool(with_.args.get("recursive"))
-    position = next(number for number, one in enumerate(with_.expressions) if one is own)
-    return list(with_.expressions[: position + recursive])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -9,11 +10,12 @@ from sqlglot.optimizer.qualify import qualify
 
 from lakewarden.kernel.lake import GovernedTable
 from lakewarden.sql import comparisons
+from lakewarden.sql.admission import completed
 from lakewarden.sql.errors import NoAccessibleColumns, SqlError, TableNotFound, Unsupported
 from lakewarden.sql.filters import predicate_of
 from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.sql.model import EnginePlan, PlannedScan, Select, TableRef
-from lakewarden.sql.parse import is_cte, table_ref
+from lakewarden.sql.names import is_cte, table_ref
 from lakewarden.sql.positions import at, position_of
 from lakewarden.sql.render import render
 from lakewarden.sql.resolve import bind_having, columns_read, not_found
@@ -47,6 +49,9 @@ def plan(query: Select, tables: Tables, text: str, database: str) -> EnginePlan:
     comparisons.check(tree, text)
     tree = translate(tree)
     scans = tuple(_scan(ref, relations[ref.key], tables[ref.key], read) for ref in query.tables)
+    admitted = completed(tree) if any(scan.predicate for scan in scans) else None
+    if admitted is not None:
+        tree, scans = admitted, tuple(replace(scan, barrier=False) for scan in scans)
     return EnginePlan(render(tree, frozenset(relations.values())), scans, names)
 
 
@@ -101,6 +106,7 @@ def _replace_tables(tree: exp.Expression, relations: Mapping[tuple[str, str], st
         table.set("this", exp.to_identifier(relations[ref.key], quoted=True))
         table.set("db", None)
         table.set("catalog", None)
+        table.set("version", None)
         name = exp.TableAlias(this=exp.to_identifier(alias, quoted=True), columns=columns)
         table.set("alias", name)
     for column in tree.find_all(exp.Column):

@@ -14,7 +14,8 @@ from sqlglot import exp
 from lakewarden.kernel.lake import Column, Table
 from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.model import Select, TableRef
-from lakewarden.sql.parse import catalog_tables, is_cte, parse, table_ref
+from lakewarden.sql.names import catalog_tables, is_cte, table_ref
+from lakewarden.sql.parse import parse
 from lakewarden.sql.result_types import trino_type
 
 _HEAD, _TAIL = "/* Presto View: ", " */"

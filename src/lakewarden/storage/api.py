@@ -45,6 +45,7 @@ def _buckets(calls: BucketCalls, rules: Rules) -> Iterator[Operation]:
     yield Operation("GetBucketAcl", calls.acl, on("s3:GetBucketAcl"), read_only=True)
     yield Operation("PutBucketAcl", calls.put_acl, on("s3:PutBucketAcl"), read_only=False)
     yield Operation("PutBucketVersioning", calls.put_versioning, on("s3:PutBucketVersioning"), read_only=False)
+    yield Operation("GetBucketVersioning", calls.versioning, on("s3:GetBucketVersioning"), read_only=True)
     ownership = "s3:PutBucketOwnershipControls"
     yield Operation("PutBucketOwnershipControls", calls.put_ownership, on(ownership), read_only=False)
     for name, (action, _, _) in ABSENT.items():
@@ -61,13 +62,13 @@ def _listings(calls: ListingCalls, rules: Rules) -> Iterator[Operation]:
 
 
 def _objects(calls: ObjectCalls, rules: Rules) -> Iterator[Operation]:
-    thing, reading = rules.thing, rules.reading
-    both = rules.thing("s3:GetObject", "s3:GetObjectAttributes")
+    reading = rules.reading
+    both = reading("s3:GetObject", "s3:GetObjectAttributes")
     yield Operation("GetObject", calls.get, reading("s3:GetObject"), read_only=True, data_event=True)
     yield Operation("HeadObject", calls.head, reading("s3:GetObject"), read_only=True, data_event=True)
     yield Operation("GetObjectAttributes", calls.attributes, both, read_only=True, data_event=True)
-    yield Operation("GetObjectAcl", calls.acl, thing("s3:GetObjectAcl"), read_only=True, data_event=True)
-    yield Operation("PutObjectAcl", calls.put_acl, thing("s3:PutObjectAcl"), read_only=False, data_event=True)
+    yield Operation("GetObjectAcl", calls.acl, reading("s3:GetObjectAcl"), read_only=True, data_event=True)
+    yield Operation("PutObjectAcl", calls.put_acl, reading("s3:PutObjectAcl"), read_only=False, data_event=True)
     yield Operation("PutObject", calls.put, rules.writing, read_only=False, data_event=True)
     yield Operation("CopyObject", calls.copy, rules.copying, read_only=False, data_event=True)
     yield Operation("DeleteObject", calls.delete, rules.deleting, read_only=False, data_event=True)
@@ -75,7 +76,7 @@ def _objects(calls: ObjectCalls, rules: Rules) -> Iterator[Operation]:
     tags = reading("s3:GetObjectTagging")
     yield Operation("GetObjectTagging", calls.get_tags, tags, read_only=True, data_event=True)
     yield Operation("PutObjectTagging", calls.put_tags, rules.tagging, read_only=False, data_event=True)
-    untag = thing("s3:DeleteObjectTagging")
+    untag = reading("s3:DeleteObjectTagging")
     yield Operation("DeleteObjectTagging", calls.delete_tags, untag, read_only=False, data_event=True)
 
 

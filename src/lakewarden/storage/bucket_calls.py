@@ -7,6 +7,7 @@ from typing import Any
 from lakewarden.guard import AuthorizedCall
 from lakewarden.kernel.errors import AccessDenied, AwsError
 from lakewarden.storage.errors import (
+    IllegalVersioningConfiguration,
     InvalidArgument,
     NoSuchBucketPolicy,
     NoSuchCORSConfiguration,
@@ -72,7 +73,6 @@ FIXED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}},
     ),
     "GetBucketRequestPayment": ("GetBucketRequestPayment", {"Payer": "BucketOwner"}),
-    "GetBucketVersioning": ("GetBucketVersioning", {}),
 }
 
 
@@ -229,9 +229,21 @@ class BucketCalls:
         return {}
 
     def put_versioning(self, call: AuthorizedCall) -> Mapping[str, Any]:
-        """PutBucketVersioning is refused: versions are not kept, and nobody should believe that they are."""
-        self._bucket(call)
-        raise UnsupportedHeader("Lakewarden does not implement versioned buckets.")
+        """PutBucketVersioning: Enabled or Suspended; once enabled, a bucket is never unversioned again."""
+        wanted = call.params["VersioningConfiguration"]
+        if wanted.get("MFADelete") == "Enabled" or call.params.get("MFA"):
+            raise UnsupportedHeader("MFA delete is not implemented.")
+        status = wanted.get("Status")
+        if status not in {"Enabled", "Suspended"}:
+            raise IllegalVersioningConfiguration(
+                "The Versioning element must be specified", {"BucketName": call.params["Bucket"]}
+            )
+        self._service.change_bucket(call.params["Bucket"], lambda bucket: replace(bucket, versioning=status))
+        return {}
+
+    def versioning(self, call: AuthorizedCall) -> Mapping[str, Any]:
+        """GetBucketVersioning: no status where versioning was never enabled."""
+        return {"Status": self._bucket(call).versioning or None}
 
     def put_ownership(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """PutBucketOwnershipControls: BucketOwnerEnforced is the only value."""

@@ -114,8 +114,21 @@ class EntityTooSmall(AwsError):
     code = "EntityTooSmall"
 
 
+class IllegalVersioningConfiguration(AwsError):
+    """A versioning configuration without a status."""
+
+    code = "IllegalVersioningConfigurationException"
+
+
+class MarkerIsNoObject(AwsError):
+    """A delete marker can be removed, and nothing else."""
+
+    code = "MethodNotAllowed"
+    status = 405
+
+
 class NoSuchVersion(AwsError):
-    """Buckets are not versioned: the only version is ``null``."""
+    """The object has no version of this id."""
 
     code = "NoSuchVersion"
     status = 404

@@ -1,13 +1,14 @@
 """Handlers of the listings of objects."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakewarden.guard import AuthorizedCall
 from lakewarden.storage.errors import InvalidArgument
-from lakewarden.storage.model import Listing, StoredObject
+from lakewarden.storage.model import Listing, StoredObject, Version
 from lakewarden.storage.rules import Rules
 from lakewarden.storage.service import StorageService, when
+from lakewarden.storage.versions import NULL
 from lakewarden.storage.words import encoded, from_token, quoted, token_of
 
 LONGEST_PAGE = 1000
@@ -45,42 +46,38 @@ class ListingCalls:
         return members
 
     def versions(self, call: AuthorizedCall) -> Mapping[str, Any]:
-        """ListObjectVersions: every object is its only version, ``null``."""
+        """ListObjectVersions: every version of every object, and the markers of deletions."""
         params = call.params
-        marker = params.get("KeyMarker", "")
-        if params.get("VersionIdMarker") and not marker:
+        marker, version = params.get("KeyMarker", ""), params.get("VersionIdMarker", "")
+        if version and not marker:
             raise InvalidArgument("A version-id marker cannot be specified without a key marker.")
-        found, members = self._list(call, marker, owned=True)
-        contents = members.pop("Contents")
-        members["Versions"] = [one | {"VersionId": "null", "IsLatest": True} for one in contents]
+        limit, prefix, delimiter = _asked(params)
+        found = self._service.list_versions(
+            params["Bucket"], prefix, delimiter, (marker, version), limit, self._rules.visible(call.call)
+        )
+        members = _page(params, limit, found.truncated, found.prefixes)
+        members["Versions"] = [
+            self._entry(params, one.stored, owned=True) | _version(one) for one in found.versions if not one.marker
+        ]
+        members["DeleteMarkers"] = [
+            {"Key": encoded(params, one.stored.key), "LastModified": when(one.stored.modified), "Owner": self._owner}
+            | _version(one)
+            for one in found.versions
+            if one.marker
+        ]
         members["KeyMarker"] = encoded(params, marker)
-        members["VersionIdMarker"] = params.get("VersionIdMarker", "")
+        members["VersionIdMarker"] = version
         if found.truncated:
-            members["NextKeyMarker"] = encoded(params, found.next_after)
-            members["NextVersionIdMarker"] = "null"
+            members["NextKeyMarker"] = encoded(params, found.next_after[0])
+            members["NextVersionIdMarker"] = found.next_after[1] or None
         return members
 
     def _list(self, call: AuthorizedCall, after: str, *, owned: bool) -> tuple[Listing, dict[str, Any]]:
         params = call.params
-        limit = params.get("MaxKeys", LONGEST_PAGE)
-        if limit < 0:
-            raise InvalidArgument("Argument maxKeys must be an integer between 0 and 2147483647")
-        if params.get("EncodingType", "url") != "url":
-            raise InvalidArgument("Invalid Encoding Method specified in Request")
-        prefix, delimiter = params.get("Prefix", ""), params.get("Delimiter", "")
-        found = self._service.list(
-            params["Bucket"], prefix, delimiter, after, min(limit, LONGEST_PAGE), self._rules.visible(call.call)
-        )
-        return found, {
-            "Name": params["Bucket"],
-            "Prefix": encoded(params, prefix),
-            "Delimiter": encoded(params, delimiter) if delimiter else None,
-            "MaxKeys": min(limit, LONGEST_PAGE),
-            "IsTruncated": found.truncated,
-            "EncodingType": params.get("EncodingType"),
-            "Contents": [self._entry(params, one, owned=owned) for one in found.objects],
-            "CommonPrefixes": [{"Prefix": encoded(params, one)} for one in found.prefixes],
-        }
+        limit, prefix, delimiter = _asked(params)
+        found = self._service.list(params["Bucket"], prefix, delimiter, after, limit, self._rules.visible(call.call))
+        members = _page(params, limit, found.truncated, found.prefixes)
+        return found, members | {"Contents": [self._entry(params, one, owned=owned) for one in found.objects]}
 
     def _entry(self, params: Mapping[str, Any], stored: StoredObject, *, owned: bool) -> dict[str, Any]:
         entry: dict[str, Any] = {
@@ -94,3 +91,31 @@ class ListingCalls:
             entry["ChecksumAlgorithm"] = [kind.upper() for kind in stored.sums.values]
             entry["ChecksumType"] = stored.sums.type
         return entry | {"Owner": self._owner} if owned else entry
+
+
+def _asked(params: Mapping[str, Any]) -> tuple[int, str, str]:
+    """Most entries, prefix and delimiter; raises InvalidArgument."""
+    limit = params.get("MaxKeys", LONGEST_PAGE)
+    if limit < 0:
+        raise InvalidArgument("Argument maxKeys must be an integer between 0 and 2147483647")
+    if params.get("EncodingType", "url") != "url":
+        raise InvalidArgument("Invalid Encoding Method specified in Request")
+    return min(limit, LONGEST_PAGE), params.get("Prefix", ""), params.get("Delimiter", "")
+
+
+def _page(params: Mapping[str, Any], limit: int, truncated: bool, prefixes: Sequence[str]) -> dict[str, Any]:
+    """What all three listings say about a page."""
+    _, prefix, delimiter = _asked(params)
+    return {
+        "Name": params["Bucket"],
+        "Prefix": encoded(params, prefix),
+        "Delimiter": encoded(params, delimiter) if delimiter else None,
+        "MaxKeys": limit,
+        "IsTruncated": truncated,
+        "EncodingType": params.get("EncodingType"),
+        "CommonPrefixes": [{"Prefix": encoded(params, one)} for one in prefixes],
+    }
+
+
+def _version(one: Version) -> dict[str, Any]:
+    return {"VersionId": one.stored.version or NULL, "IsLatest": one.latest}

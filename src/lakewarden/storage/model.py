@@ -26,6 +26,7 @@ class Bucket:
     """``created`` is ISO 8601 UTC; ``policy`` a resource policy document or empty, ``compiled`` what it says.
 
     ``public_access`` is None once its configuration was deleted. ``tagged`` says whether any object ever had tags.
+    ``versioning`` is ``Enabled``, ``Suspended``, or empty where it was never enabled.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Bucket:
     public_access: PublicAccess | None = PublicAccess()
     tags: Mapping[str, str] = field(default_factory=dict)
     tagged: bool = False
+    versioning: str = ""
     compiled: CompiledPolicy | None = None
     public: bool = False
 
@@ -63,7 +65,10 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object's facts. ``etag`` is without quotes; ``blob`` names its bytes; ``parts`` counts an upload's parts."""
+    """An object's facts. ``etag`` is without quotes; ``blob`` names its bytes; ``parts`` counts an upload's parts.
+
+    ``version`` is its version id, empty for the version that AWS calls ``null``.
+    """
 
     bucket: str
     key: str
@@ -75,11 +80,21 @@ class StoredObject:
     sums: Sums = Sums()
     parts: int = 0
     upload: str = ""
+    version: str = ""
 
     @property
     def owner(self) -> str:
         """The ARN of the principal that a query result belongs to, empty for ordinary objects."""
         return self.attributes.owner
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An object as it is or was, or (``marker``) the note that it was deleted; then only key, owner and times count."""
+
+    stored: StoredObject
+    marker: bool = False
+    latest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +121,16 @@ class MultipartUpload:
     attributes: Attributes = Attributes()
     algorithm: str = ""
     sums_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionListing:
+    """One page of versions: keys in order, the newest version of each first; ``next_after`` is key and version id."""
+
+    versions: tuple[Version, ...]
+    prefixes: tuple[str, ...]
+    truncated: bool
+    next_after: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,25 @@ from lakewarden.kernel.call import Answer, PrincipalType
 from lakewarden.kernel.errors import AccessDenied, AwsError
 from lakewarden.storage.bucket_calls import owners_acl, refuse_acl
 from lakewarden.storage.conditions import check_conditions, check_copy_conditions, check_write_conditions, range_of
-from lakewarden.storage.errors import InvalidArgument, InvalidPartNumber, InvalidRequest, NoSuchKey
+from lakewarden.storage.errors import (
+    InvalidArgument,
+    InvalidPartNumber,
+    InvalidRequest,
+    MarkerIsNoObject,
+    NoSuchKey,
+    NoSuchVersion,
+)
 from lakewarden.storage.etags import kind_of
 from lakewarden.storage.model import Attributes, StoredObject, Sums
 from lakewarden.storage.ports import Blob, BlobWriter
 from lakewarden.storage.receive import receive
 from lakewarden.storage.rules import Rules
 from lakewarden.storage.service import Check, StorageService, when
+from lakewarden.storage.versions import Removed
 from lakewarden.storage.words import (
     Source,
     algorithm,
     attributes,
-    check_version,
     copy_source,
     facts,
     kept_sums,
@@ -74,20 +81,34 @@ class ObjectCalls:
 
     def _found(self, call: AuthorizedCall, named: Source, action: str) -> StoredObject:
         try:
-            stored = self._service.get(named.bucket, named.key)
-        except NoSuchKey:
+            if named.version:
+                stored = self._service.get_version(named.bucket, named.key, named.version)
+            else:
+                stored = self._service.get(named.bucket, named.key)
+        except (NoSuchKey, NoSuchVersion, MarkerIsNoObject) as error:
             # As AWS: whether a key exists is told only to those who may list the bucket.
             if not self._rules.may_list(call.call, named.bucket, named.key):
                 raise AccessDenied("Access Denied") from None
+            self._tell_of_marker(call, named, error)
             raise
         self._rules.check_owner(call, stored, action)
-        check_version(named.version)
         return stored
+
+    def _tell_of_marker(self, call: AuthorizedCall, named: Source, error: AwsError) -> None:
+        """Where an object is not because it was deleted, the answer says so, to whom the object was not hidden."""
+        marker = self._service.marker(named.bucket, named.key)
+        if marker is None or not self._rules.is_mine(call.call, marker.stored):
+            if isinstance(error, MarkerIsNoObject):
+                raise AccessDenied("Access Denied") from None
+            return
+        if isinstance(error, NoSuchKey):
+            error.headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.stored.version or "null"}
 
     def get(self, call: AuthorizedCall) -> Answer:
         """GetObject: whole, one range, or one part."""
         stored = self.present(call)
         members, start, length, status = self._view(call, stored)
+        members["VersionId"] = self._version_id(stored)
         for member, target in _OVERRIDES:
             if call.params.get(member):
                 if call.call.principal.type is PrincipalType.ANONYMOUS:
@@ -104,7 +125,14 @@ class ObjectCalls:
         """HeadObject."""
         stored = self.present(call)
         members, _, _, status = self._view(call, stored)
-        return Answer(members, status=status)
+        return Answer(members | {"VersionId": self._version_id(stored)}, status=status)
+
+    def _version_id(self, stored: StoredObject) -> str | None:
+        """The version id of an object in a bucket that is or was versioned."""
+        if stored.version:
+            return stored.version
+        bucket = self._service.find_bucket(stored.bucket)
+        return "null" if bucket is not None and bucket.versioning else None
 
     def _view(self, call: AuthorizedCall, stored: StoredObject) -> tuple[dict[str, Any], int, int, int]:
         """Members, first byte, length, and the HTTP status."""
@@ -145,7 +173,10 @@ class ObjectCalls:
         stored = self.present(call, "s3:GetObjectAttributes")
         refuse_unsupported(call.params)
         wanted = frozenset(call.params["ObjectAttributes"])
-        members: dict[str, Any] = {"LastModified": when(stored.modified)}
+        members: dict[str, Any] = {
+            "LastModified": when(stored.modified),
+            "VersionId": self._version_id(stored),
+        }
         if "ETag" in wanted:
             members["ETag"] = stored.etag
         if "ObjectSize" in wanted:
@@ -208,7 +239,11 @@ class ObjectCalls:
             return self._service.writer(params["Bucket"], params["Key"], md5=False)
 
         stored = await receive(body, begin, keep, kind_of(body.length if body is not None else None))
-        return {"ETag": quoted(stored.etag), **sums(stored.sums.values, stored.sums.type)}
+        return {
+            "ETag": quoted(stored.etag),
+            "VersionId": self._version_id(stored),
+            **sums(stored.sums.values, stored.sums.type),
+        }
 
     def copy(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """CopyObject within the account."""
@@ -219,7 +254,9 @@ class ObjectCalls:
             raise InvalidRequest(
                 f"The specified copy source is larger than the maximum allowable size for a copy source: {_LARGEST_COPY}"
             )
-        same = (source.bucket, source.key) == (params["Bucket"], params["Key"])
+        # A version copied onto its key brings it back, which is a change.
+        version = copy_source(params["CopySource"]).version
+        same = (source.bucket, source.key, version) == (params["Bucket"], params["Key"], "")
         if same and params.get("MetadataDirective", "COPY") == "COPY":
             raise InvalidRequest(
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
@@ -234,7 +271,9 @@ class ObjectCalls:
                 "ETag": quoted(stored.etag),
                 "LastModified": when(stored.modified),
                 **sums(stored.sums.values, stored.sums.type),
-            }
+            },
+            "VersionId": self._version_id(stored),
+            "CopySourceVersionId": self._version_id(source),
         }
 
     def _copied(self, call: AuthorizedCall, source: StoredObject) -> Attributes:
@@ -244,11 +283,13 @@ class ObjectCalls:
         if call.params.get("TaggingDirective", "COPY") == "COPY":
             tags = dict(source.attributes.tags)
             if tags:
-                for action, bucket, key in (
-                    ("s3:GetObjectTagging", source.bucket, source.key),
-                    ("s3:PutObjectTagging", call.params["Bucket"], call.params["Key"]),
-                ):
-                    self._rules.require(call.call, self._rules.on_object(call.call, action, bucket, key))
+                version = copy_source(call.params["CopySource"]).version
+                asked = [("s3:GetObjectTagging", source.bucket, source.key, version)]
+                if version:
+                    asked.append(("s3:GetObjectVersionTagging", source.bucket, source.key, version))
+                asked.append(("s3:PutObjectTagging", call.params["Bucket"], call.params["Key"], ""))
+                for action, bucket, key, of in asked:
+                    self._rules.require(call.call, self._rules.on_object(call.call, action, bucket, key, version=of))
         # INVARIANT (non_interference): the copy of somebody's result is the private copy of whoever made it.
         owner = call.call.principal.grantee_arn if source.owner else ""
         return replace(kept, tags=tags, owner=owner)
@@ -268,25 +309,23 @@ class ObjectCalls:
     def delete(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """DeleteObject."""
         refuse_unsupported(call.params)
-        self._delete(call, call.params["Key"], call.params)
-        return {}
+        done = self._delete(call, call.params["Key"], call.params)
+        return {"DeleteMarker": done.marker or None, "VersionId": done.version or None}
 
-    def _delete(self, call: AuthorizedCall, key: str, conditions: Mapping[str, Any]) -> None:
-        check_version(conditions.get("VersionId"))
-
+    def _delete(self, call: AuthorizedCall, key: str, conditions: Mapping[str, Any]) -> Removed:
         def check(present: StoredObject | None) -> None:
             self._rules.check_owner(call, present, "s3:DeleteObject")
             if conditions.get("IfMatch"):
                 check_write_conditions({"IfMatch": conditions["IfMatch"]}, present)
 
-        self._service.delete(call.params["Bucket"], key, check)
+        return self._service.delete(call.params["Bucket"], key, check, conditions.get("VersionId") or "")
 
     def delete_many(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """DeleteObjects: each key is allowed or refused by itself."""
         refuse_unsupported(call.params)
         bucket = call.params["Bucket"]
         self._service.bucket(bucket)
-        deleted: list[dict[str, str]] = []
+        deleted: list[dict[str, Any]] = []
         refused: list[dict[str, str]] = []
         wanted = call.params["Delete"]["Objects"]
         if not 1 <= len(wanted) <= _MOST_DELETED:
@@ -297,35 +336,37 @@ class ObjectCalls:
             try:
                 actions = ("s3:DeleteObject", "s3:DeleteObjectVersion") if version else ("s3:DeleteObject",)
                 for action in actions:
-                    self._rules.require(call.call, self._rules.on_object(call.call, action, bucket, key))
-                self._delete(call, key, version | {"IfMatch": one.get("ETag")})
+                    asked = self._rules.on_object(call.call, action, bucket, key, version=one.get("VersionId", ""))
+                    self._rules.require(call.call, asked)
+                done = self._delete(call, key, version | {"IfMatch": one.get("ETag")})
             except AwsError as error:
                 refused.append({"Key": key, **version, "Code": error.code, "Message": error.message})
             else:
-                deleted.append({"Key": key, **version})
+                marker = {"DeleteMarker": True, "DeleteMarkerVersionId": done.version} if done.marker else {}
+                deleted.append({"Key": key, **version, **marker})
         return {"Deleted": [] if call.params["Delete"].get("Quiet") else deleted, "Errors": refused}
 
     # Tags
 
     def get_tags(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """GetObjectTagging."""
-        return {"TagSet": tag_set(self.present(call, "s3:GetObjectTagging").attributes.tags)}
+        stored = self.present(call, "s3:GetObjectTagging")
+        return {"TagSet": tag_set(stored.attributes.tags), "VersionId": self._version_id(stored)}
 
     def put_tags(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """PutObjectTagging."""
-        self._set_tags(call, tag_list(call.params["Tagging"]["TagSet"]), "s3:PutObjectTagging")
-        return {}
+        return self._set_tags(call, tag_list(call.params["Tagging"]["TagSet"]), "s3:PutObjectTagging")
 
     def delete_tags(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """DeleteObjectTagging."""
-        self._set_tags(call, {}, "s3:DeleteObjectTagging")
-        return {}
+        return self._set_tags(call, {}, "s3:DeleteObjectTagging")
 
-    def _set_tags(self, call: AuthorizedCall, tags: Mapping[str, str], action: str) -> None:
-        check_version(call.params.get("VersionId"))
-        self._service.set_tags(
+    def _set_tags(self, call: AuthorizedCall, tags: Mapping[str, str], action: str) -> Mapping[str, Any]:
+        stored = self._service.set_tags(
             call.params["Bucket"],
             call.params["Key"],
             tags,
             lambda present: self._rules.check_owner(call, present, action),
+            call.params.get("VersionId") or "",
         )
+        return {"VersionId": self._version_id(stored)}

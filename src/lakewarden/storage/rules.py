@@ -29,6 +29,15 @@ _KEYS = {
     "IfMatch": "s3:if-match",
     "IfNoneMatch": "s3:if-none-match",
 }
+# What a call needs besides when it names a version.
+_VERSIONED = {
+    "s3:GetObject": "s3:GetObjectVersion",
+    "s3:GetObjectAcl": "s3:GetObjectVersionAcl",
+    "s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
+    "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
+    "s3:PutObjectAcl": "s3:PutObjectVersionAcl",
+    "s3:DeleteObjectTagging": "s3:DeleteObjectVersionTagging",
+}
 Values = dict[str, str | Sequence[str]]
 
 
@@ -57,14 +66,13 @@ class Rules:
         """A rule on the object."""
         return lambda call: tuple(self._on_named(call, action) for action in actions)
 
-    def reading(self, action: str) -> Rule:
+    def reading(self, *actions: str) -> Rule:
         """A rule on the object, and on its version where one is named."""
 
         def rule(call: Call) -> Sequence[Access]:
-            # INVARIANT (deny_by_default): naming the version "null" is no way round a rule on the object itself.
-            versioned = f"{action}Version" if action != "s3:GetObjectTagging" else "s3:GetObjectVersionTagging"
-            actions = (action, versioned) if call.params.get("VersionId") else (action,)
-            return tuple(self._on_named(call, one) for one in actions)
+            # INVARIANT (deny_by_default): naming a version is no way round a rule on the object itself.
+            versioned = tuple(_VERSIONED[one] for one in actions) if call.params.get("VersionId") else ()
+            return tuple(self._on_named(call, one) for one in (*actions, *versioned))
 
         return rule
 
@@ -80,15 +88,18 @@ class Rules:
     def tagging(self, call: Call) -> Sequence[Access]:
         """PutObjectTagging."""
         extra = _request_tags(tag_list(call.params["Tagging"]["TagSet"]))
-        return (self.on_object(call, "s3:PutObjectTagging", call.params["Bucket"], call.params["Key"], extra),)
+        version = call.params.get("VersionId") or ""
+        return tuple(
+            self.on_object(call, action, call.params["Bucket"], call.params["Key"], extra, version)
+            for action in ("s3:PutObjectTagging", *(("s3:PutObjectVersionTagging",) if version else ()))
+        )
 
     def copying(self, call: Call) -> Sequence[Access]:
         """CopyObject and UploadPartCopy read one object and write another."""
         source = copy_source(call.params["CopySource"])
         self._expected(call, "ExpectedSourceBucketOwner")
-        reads = [self.on_object(call, "s3:GetObject", source.bucket, source.key)]
-        if source.version:
-            reads.append(self.on_object(call, "s3:GetObjectVersion", source.bucket, source.key))
+        actions = ("s3:GetObject", "s3:GetObjectVersion") if source.version else ("s3:GetObject",)
+        reads = [self.on_object(call, one, source.bucket, source.key, version=source.version) for one in actions]
         return (*reads, *self.writing(call))
 
     def deleting(self, call: Call) -> Sequence[Access]:
@@ -114,12 +125,16 @@ class Rules:
         return Access(action, s3(bucket), self._context(call), self._policy(call, bucket))
 
     def _on_named(self, call: Call, action: str) -> Access:
-        return self.on_object(call, action, call.params["Bucket"], call.params["Key"])
+        return self.on_object(
+            call, action, call.params["Bucket"], call.params["Key"], version=call.params.get("VersionId") or ""
+        )
 
-    def on_object(self, call: Call, action: str, bucket: str, key: str, extra: Values | None = None) -> Access:
-        """A question about an object, its tags included."""
+    def on_object(
+        self, call: Call, action: str, bucket: str, key: str, extra: Values | None = None, version: str = ""
+    ) -> Access:
+        """A question about an object, or one version of it, its tags included."""
         self._expected(call, "ExpectedBucketOwner")
-        context = self._context(call) | (extra or {}) | self._existing_tags(bucket, key)
+        context = self._context(call) | (extra or {}) | self._existing_tags(bucket, key, version)
         return Access(action, s3(f"{bucket}/{key}"), context, self._policy(call, bucket))
 
     def _expected(self, call: Call, member: str) -> None:
@@ -150,11 +165,12 @@ class Rules:
             context["s3:signatureAge"] = str(max(0, int(age)))
         return context
 
-    def _existing_tags(self, bucket: str, key: str) -> Values:
+    def _existing_tags(self, bucket: str, key: str, version: str) -> Values:
         known = self._service.find_bucket(bucket)
         if known is None or not known.tagged:
             return {}
-        found = self._service.find(bucket, key)
+        # INVARIANT (deny_by_default): a version is judged by its own tags, not by those that came after it.
+        found = self._service.find(bucket, key, version)
         tags = found.attributes.tags if found is not None else {}
         return {f"s3:ExistingObjectTag/{name}": value for name, value in tags.items()}
 
@@ -173,7 +189,7 @@ class Rules:
         """Whether nobody else owns the object, or the bucket policy itself admits the caller to it."""
         if not stored.owner or stored.owner == call.principal.grantee_arn:
             return True
-        access = self.on_object(call, action, stored.bucket, stored.key)
+        access = self.on_object(call, action, stored.bucket, stored.key, version=stored.version)
         if access.resource_policy is None:
             return False
         decision = self._authorizer.check(call, access)

@@ -12,6 +12,7 @@ from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.decision import Layer
 from lakewarden.kernel.lake import DataFile
 from lakewarden.policy import CompiledPolicy, MalformedPolicyDocument, PolicyKind, compile_policy
+from lakewarden.storage import versions
 from lakewarden.storage.errors import (
     BucketAlreadyOwnedByYou,
     BucketNotEmpty,
@@ -19,12 +20,23 @@ from lakewarden.storage.errors import (
     InvalidBucketName,
     KeyTooLong,
     MalformedPolicy,
+    MarkerIsNoObject,
     NoSuchBucket,
     NoSuchKey,
+    NoSuchVersion,
     OperationAborted,
 )
 from lakewarden.storage.listing import Visible, everything, page
-from lakewarden.storage.model import Attributes, Bucket, Listing, Part, StoredObject, Sums
+from lakewarden.storage.model import (
+    Attributes,
+    Bucket,
+    Listing,
+    Part,
+    StoredObject,
+    Sums,
+    Version,
+    VersionListing,
+)
 from lakewarden.storage.ports import Blob, Blobs, BlobWriter
 from lakewarden.storage.public import is_public
 from lakewarden.storage.store import Index, StorageStore
@@ -136,11 +148,10 @@ class StorageService:
     ) -> StoredObject:  # fmt: skip
         """Make a finished blob the object's bytes."""
         stored = StoredObject(bucket, key, blob.size, blob.etag, self.now(), blob.name, attributes, sums or Sums())
-        with self._writing(bucket, attributes.tags) as index:
+        with self.writing(bucket, attributes.tags) as (index, found):
             if check is not None:
                 check(index.get(bucket, key))
-            index.put(stored)
-        return stored
+            return versions.place(index, found, stored)
 
     def put(
         self,
@@ -176,9 +187,31 @@ class StorageService:
             raise NoSuchKey("The specified key does not exist.", {"Key": key})
         return found
 
-    def find(self, bucket: str, key: str) -> StoredObject | None:
-        """The object, or None."""
-        return self._store.find(bucket, key)
+    def find(self, bucket: str, key: str, version: str = "") -> StoredObject | None:
+        """The object, or one version of it, or None."""
+        if not version:
+            return self._store.find(bucket, key)
+        with self._store.read() as index:
+            found = versions.find(index, bucket, key, version)
+            return None if found is None or found.marker else found.stored
+
+    def get_version(self, bucket: str, key: str, version: str) -> StoredObject:
+        """One version; raises NoSuchBucket, NoSuchVersion, or MarkerIsNoObject."""
+        self.bucket(bucket)
+        with self._store.read() as index:
+            found = versions.find(index, bucket, key, version)
+        if found is None:
+            raise NoSuchVersion("The specified version does not exist.", {"Key": key, "VersionId": version})
+        if found.marker:
+            raise marker_is_no_object(version)
+        return found.stored
+
+    def marker(self, bucket: str, key: str) -> Version | None:
+        """The marker that says that an object was deleted, where there is one."""
+        if not self.bucket(bucket).versioning:
+            return None
+        with self._store.read() as index:
+            return versions.newest_marker(index, bucket, key)
 
     def parts_of(self, stored: StoredObject) -> Sequence[Part]:
         """The parts that it was uploaded in; none of an object that was put whole."""
@@ -207,37 +240,51 @@ class StorageService:
         check_key(key)
         changed = replace(
             source, bucket=bucket, key=key, modified=self.now(), attributes=attributes, sums=sums or source.sums,
-            parts=0, upload="",
+            parts=0, upload="", version="",
         )  # fmt: skip
-        with self._writing(bucket, attributes.tags) as index:
+        with self.writing(bucket, attributes.tags) as (index, found):
             # INVARIANT (crash_safe): bytes are shared only while something holds them, or they might be swept away.
-            held = index.get(source.bucket, source.key)
-            if held is None or held.blob != source.blob:
+            held = versions.find(index, source.bucket, source.key, source.version or versions.NULL)
+            if held is None or held.stored.blob != source.blob:
                 raise OperationAborted("The source changed while it was copied. Please try again.")
             if check is not None:
                 check(index.get(bucket, key))
-            index.put(changed)
-        return changed
+            return versions.place(index, found, changed)
 
-    def set_tags(self, bucket: str, key: str, tags: Mapping[str, str], check: Check | None = None) -> None:
-        """Replace an object's tags; raises NoSuchKey."""
-        with self._writing(bucket, tags) as index:
-            found = index.get(bucket, key)
-            if found is None:
+    def set_tags(
+        self, bucket: str, key: str, tags: Mapping[str, str], check: Check | None = None, version: str = ""
+    ) -> StoredObject:
+        """Replace the tags of an object or of one version; raises NoSuchKey, NoSuchVersion, or MarkerIsNoObject."""
+        with self.writing(bucket, tags) as (index, _):
+            stored = index.get(bucket, key)
+            if version:
+                named = versions.find(index, bucket, key, version)
+                if named is None:
+                    raise NoSuchVersion("The specified version does not exist.", {"Key": key, "VersionId": version})
+                if named.marker:
+                    raise marker_is_no_object(version)
+                stored = named.stored
+            if stored is None:
                 raise NoSuchKey("The specified key does not exist.", {"Key": key})
             if check is not None:
-                check(found)
-            index.put(replace(found, attributes=replace(found.attributes, tags=dict(tags))), index.parts_of(found))
+                check(stored)
+            versions.change_tags(index, stored, tags)
+            return stored
 
-    def delete(self, bucket: str, key: str, check: Check | None = None) -> None:
-        """DeleteObject; an absent key is no error."""
-        with self._writing(bucket, {}) as index:
+    def delete(self, bucket: str, key: str, check: Check | None = None, version: str = "") -> versions.Removed:
+        """DeleteObject; an absent key or version is no error."""
+        with self.writing(bucket, {}) as (index, found):
+            if version:
+                named = versions.find(index, bucket, key, version)
+                if check is not None:
+                    check(named.stored if named is not None else None)
+                return versions.delete_version(index, bucket, key, version)
             if check is not None:
                 check(index.get(bucket, key))
-            index.remove(bucket, key)
+            return versions.delete(index, found, key)
 
     @contextmanager
-    def _writing(self, bucket: str, tags: Mapping[str, str]) -> Iterator[Index]:
+    def writing(self, bucket: str, tags: Mapping[str, str]) -> Iterator[tuple[Index, Bucket]]:
         """A change of objects in a bucket that exists. The first tags of a bucket make policies look for tags."""
         known = self.find_bucket(bucket)
         first = bool(tags) and (known is None or not known.tagged)
@@ -245,7 +292,7 @@ class StorageService:
             found = _present(bucket, index.bucket(bucket))
             if first:
                 index.put_bucket(replace(found, tagged=True))
-            yield index
+            yield index, found
 
     # Listings
 
@@ -256,6 +303,18 @@ class StorageService:
         self.bucket(bucket)
         with self._store.read() as index:
             return page(index, bucket, prefix, delimiter, after, limit, visible)
+
+    def list_versions(
+        self, bucket: str, prefix: str, delimiter: str, after: tuple[str, str], limit: int, visible: Visible
+    ) -> VersionListing:
+        """The same of versions; ``after`` is a key and, or empty, a version id; raises InvalidArgument."""
+        self.bucket(bucket)
+        key, version = after
+        with self._store.read() as index:
+            sequence = versions.sequence_of(index, bucket, key, version) if version else 0
+            if sequence is None:
+                raise InvalidArgument("Invalid version id specified", {"ArgumentName": "version-id-marker"})
+            return versions.page(index, bucket, prefix, delimiter, (key, sequence if key else None), limit, visible)
 
     def files_under(self, location: str, reader: str = "") -> tuple[DataFile, ...]:
         """The data objects below an ``s3://`` location: no empty markers, no ``_`` or ``.`` names (as Athena).
@@ -299,6 +358,15 @@ def check_key(key: str) -> None:
     size = len(key.encode())
     if size > _KEY_BYTES:
         raise KeyTooLong("Your key is too long", {"Size": size, "MaxSizeAllowed": _KEY_BYTES})
+
+
+def marker_is_no_object(version: str) -> MarkerIsNoObject:
+    """The refusal of what was asked of a delete marker."""
+    error = MarkerIsNoObject(
+        "The specified method is not allowed against this resource.", {"ResourceType": "DeleteMarker"}
+    )
+    error.headers = {"x-amz-delete-marker": "true", "x-amz-version-id": version}
+    return error
 
 
 def split_uri(uri: str) -> tuple[str, str]:

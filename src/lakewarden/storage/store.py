@@ -17,6 +17,7 @@ from lakewarden.storage.tables import (
     OBJECTS,
     PARTS,
     UPLOADS,
+    VERSIONS,
     object_of,
     object_row,
     part_of,
@@ -62,7 +63,12 @@ class Index:
     def put_bucket(self, bucket: Bucket) -> None:
         """Insert or replace."""
         self.remove_bucket(bucket.name)
-        details = {"public_access": bucket.public_access, "tags": bucket.tags, "tagged": bucket.tagged}
+        details = {
+            "public_access": bucket.public_access,
+            "tags": bucket.tags,
+            "tagged": bucket.tagged,
+            "versioning": bucket.versioning,
+        }
         self.connection.execute(
             sa.insert(BUCKETS).values(
                 name=bucket.name, region=bucket.region, created=bucket.created, policy=bucket.policy,
@@ -75,10 +81,10 @@ class Index:
         self.connection.execute(sa.delete(BUCKETS).where(BUCKETS.c.name == name))
 
     def is_empty(self, bucket: str) -> bool:
-        """Whether a bucket holds no object and no unfinished upload."""
+        """Whether a bucket holds no object, no version of one and no unfinished upload."""
         return all(
             self.connection.execute(sa.select(table.c.key).where(table.c.bucket == bucket).limit(1)).first() is None
-            for table in (OBJECTS, UPLOADS)
+            for table in (OBJECTS, VERSIONS, UPLOADS)
         )
 
     # Objects
@@ -89,11 +95,15 @@ class Index:
         return None if row is None else object_of(dict(zip(_NAMES, row, strict=True)))
 
     def parts_of(self, stored: StoredObject) -> list[Part]:
-        """The parts that a finished object was uploaded in."""
-        query = sa.select(OBJECTS.c.parts).where(
-            OBJECTS.c.bucket == stored.bucket, OBJECTS.c.key == stored.key.encode(), OBJECTS.c.blob == stored.blob
-        )
-        return parts_of(self.connection.execute(query).scalar_one_or_none() or "")
+        """The parts that a finished object, or a version of it, was uploaded in."""
+        for table in (OBJECTS, VERSIONS):
+            query = sa.select(table.c.parts).where(
+                table.c.bucket == stored.bucket, table.c.key == stored.key.encode(), table.c.blob == stored.blob
+            )
+            found = self.connection.execute(query.limit(1)).scalar_one_or_none()
+            if found:
+                return parts_of(found)
+        return []
 
     def put(self, stored: StoredObject, parts: list[Part] | None = None) -> None:
         """Insert or replace: the moment the object exists."""
@@ -202,10 +212,10 @@ class Index:
         return len(found), [name for name in found if name not in used]
 
     def referred(self, names: Collection[str]) -> set[str]:
-        """Those of ``names`` that an object, a part or a note refers to."""
+        """Those of ``names`` that an object, a version, a part or a note refers to."""
         return {
             name
-            for table in (OBJECTS, PARTS, GARBAGE)
+            for table in (OBJECTS, VERSIONS, PARTS, GARBAGE)
             for name in self.connection.execute(sa.select(table.c.blob).where(table.c.blob.in_(names))).scalars()
         }
 
@@ -220,13 +230,15 @@ class _Details(msgspec.Struct):
     public_access: PublicAccess | None = PublicAccess()
     tags: dict[str, str] = {}
     tagged: bool = False
+    versioning: str = ""
 
 
 def _bucket(row: Mapping[str, Any] | sa.RowMapping) -> Bucket:
     details = msgspec.json.decode(row["details"] or "{}", type=_Details)
     return Bucket(
-        row["name"], row["region"], row["created"], row["policy"], details.public_access, details.tags, details.tagged
-    )
+        row["name"], row["region"], row["created"], row["policy"], details.public_access, details.tags, details.tagged,
+        details.versioning,
+    )  # fmt: skip
 
 
 class StorageStore:

@@ -33,6 +33,24 @@ OBJECTS = sa.Table(
     sa.Column("owner", sa.Text, nullable=False, server_default=""),
     sa.Column("parts", sa.Text, nullable=False, server_default=""),
 )
+# What versioned buckets keep beside the objects that are: older versions, and markers (without a blob) of deletions. An
+# object's row in storage_objects is always newer than these; among these the greater sequence is the newer.
+VERSIONS = sa.Table(
+    "storage_versions",
+    METADATA,
+    sa.Column("bucket", sa.String(63), primary_key=True),
+    sa.Column("key", sa.LargeBinary(1024), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.String(64), nullable=False),
+    sa.Column("modified", sa.String(40), nullable=False),
+    sa.Column("blob", sa.String(32), nullable=False, index=True),
+    sa.Column("content_type", sa.Text, nullable=False),
+    sa.Column("details", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, server_default=""),
+    sa.Column("parts", sa.Text, nullable=False, server_default=""),
+    sa.Column("version", sa.String(40), nullable=False),
+)
 UPLOADS = sa.Table(
     "storage_uploads",
     METADATA,
@@ -76,6 +94,7 @@ def object_row(stored: StoredObject, parts: str) -> dict[str, Any]:
         "sums_type": stored.sums.type,
         "parts": stored.parts,
         "upload": stored.upload,
+        "version": stored.version,
     }
     return {
         "bucket": stored.bucket,
@@ -101,7 +120,7 @@ def object_of(row: Mapping[str, Any] | sa.RowMapping) -> StoredObject:
     return StoredObject(
         row["bucket"], bytes(row["key"]).decode(), row["size"], row["etag"], row["modified"], row["blob"], own,
         Sums(details.get("sums", {}), details.get("sums_type", "FULL_OBJECT")), details.get("parts", 0),
-        details.get("upload", ""),
+        details.get("upload", ""), details.get("version", ""),
     )  # fmt: skip
 
 

@@ -141,6 +141,7 @@ class UploadCalls:
             "Bucket": stored.bucket,
             "Key": stored.key,
             "ETag": quoted(stored.etag),
+            "VersionId": stored.version or None,
             **sums(stored.sums.values, stored.sums.type),
         }
 

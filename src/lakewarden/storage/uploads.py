@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lakewarden.kernel import checksums
+from lakewarden.storage import versions
 from lakewarden.storage.errors import (
     BadDigest,
     EntityTooSmall,
@@ -135,7 +136,7 @@ class Uploads:
         digests = b"".join(bytes.fromhex(part.etag) for part in parts)
         etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
         try:
-            with self._store.write(self._storage.now()) as index:
+            with self._storage.writing(upload.bucket, upload.attributes.tags) as (index, bucket):
                 now = _of(index.upload(upload.id), upload.bucket, upload.key)
                 held = {part.blob for part in index.parts(upload.id)}
                 if not held.issuperset(part.blob for part in parts):
@@ -147,7 +148,8 @@ class Uploads:
                     len(parts), upload.id,
                 )  # fmt: skip
                 kept = {upload.algorithm or checksums.DEFAULT}
-                index.put(stored, [replace(part, sums=_only(part.sums, kept)) for part in parts])
+                kept_parts = [replace(part, sums=_only(part.sums, kept)) for part in parts]
+                stored = versions.place(index, bucket, stored, kept_parts)
                 index.remove_upload(upload.id)
         except BaseException:
             if len(parts) > 1:

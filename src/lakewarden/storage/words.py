@@ -15,7 +15,6 @@ from lakewarden.storage.errors import (
     InvalidStorageClass,
     InvalidTag,
     MetadataTooLarge,
-    NoSuchVersion,
     UnsupportedHeader,
 )
 from lakewarden.storage.model import Attributes, StoredObject
@@ -57,12 +56,6 @@ def refuse_unsupported(params: Mapping[str, Any]) -> None:
         raise InvalidStorageClass("The storage class you specified is not valid")
     if params.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
         raise UnsupportedHeader("Only ObjectOwnership BucketOwnerEnforced is implemented.")
-
-
-def check_version(version: str | None) -> None:
-    """Buckets are not versioned: every object is its only version, ``null``."""
-    if version and version != "null":
-        raise NoSuchVersion("The specified version does not exist.", {"VersionId": version})
 
 
 def attributes(params: Mapping[str, Any]) -> Attributes:

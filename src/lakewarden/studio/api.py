@@ -119,7 +119,7 @@ class Handlers:
     def describe_space(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """DescribeSpace."""
         found = self._service.get(Space, call.params["DomainId"], call.params["SpaceName"])
-        url = f"{self._url(call, found.domain)}/{found.owner}/{found.name}/" if found.owner else None
+        url = f"{self._url(call, found.domain)}/{found.owner}/{found.name}/" if found.private else None
         return {
             **_moments(found), "DomainId": found.domain, "SpaceArn": self._arns.of(found.path), "SpaceName": found.name,
             "SpaceSettings": found.settings or None, "SpaceDisplayName": found.display_name or None, "Url": url,

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import hashlib
 import secrets
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +29,7 @@ from lakewarden.studio.model import (
     JUPYTERLAB,
     App,
     Space,
+    UserProfile,
 )
 from lakewarden.studio.ports import ExecutionRoles, Launch, Spawner, Trail, Worn
 from lakewarden.studio.register import Register
@@ -70,7 +73,7 @@ class Apps:
         self._shelves = shelves
         self._loop: asyncio.AbstractEventLoop | None = None
         self._endpoint: Asgi | None = None
-        self._live: dict[tuple[str, str], Live] = {}
+        self._live: dict[tuple[str, str, str], Live] = {}
         self._starting: dict[str, asyncio.Task[Any]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lost: list[App] = []
@@ -89,7 +92,7 @@ class Apps:
     async def _tell_lost(self) -> None:
         lost, self._lost = self._lost, []
         for app in lost:
-            await self._event(_SERVICE, "AppStopped", app, "", app.failure)
+            await self._event(_SERVICE, "AppStopped", app, app.failure)
 
     async def attach(self, endpoint: Asgi) -> None:
         """Take up work on the running event loop; ``endpoint`` is what notebooks reach through their door."""
@@ -138,21 +141,21 @@ class Apps:
 
     def active(self, app: App) -> str:
         """When a person last did something in the app."""
-        live = self._live.get((app.domain, app.space))
+        live = self._live.get(_key(app))
         return live.active.isoformat() if live is not None and live.app.id == app.id else app.active
 
     def forget_home(self, space: Space) -> None:
-        """Delete the home directory of a space that is gone."""
+        """Delete the home directories of a space that is gone."""
         try:
-            self._spawner.remove(self._home(space))
+            self._spawner.remove(self._homes / space.id)
         except OSError as error:  # nobody finds it any more: its name is the id of a space that is gone
             _log.error("the home directory of a deleted space is left", space_id=space.id, error=str(error))
 
     # For the pages, on the event loop
 
-    def running(self, domain: str, space: str) -> Live | None:
-        """The app on a space, when it is in service."""
-        live = self._live.get((domain, space))
+    def running(self, domain: str, space: str, profile: str) -> Live | None:
+        """A person's app on a space, when it is in service."""
+        live = self._live.get((domain, space, profile))
         return live if live is not None and live.ready and not live.stopping else None
 
     async def ready(self, app: App) -> Live:
@@ -165,7 +168,7 @@ class Apps:
         task = self._starting.get(app.id)
         if task is not None:
             await asyncio.wait({task})
-        live = self.running(app.domain, app.space)
+        live = self.running(*_key(app))
         if live is None:
             stored = await self._off_loop(self._service.find, App, app.domain, app.key)
             raise PageRefused(503, f"JupyterLab did not start: {stored.failure if stored else 'it was deleted.'}")
@@ -186,7 +189,7 @@ class Apps:
         starting = self._starting.get(app.id)
         if starting is not None:
             starting.cancel()
-        live = self._live.get((app.domain, app.space))
+        live = self._live.get(_key(app))
         if live is not None and live.app.id == app.id:
             self._keep(self._stop(live, "DeleteApp"))
         else:
@@ -196,17 +199,16 @@ class Apps:
         await self._off_loop(self._mark, app, DELETED, "")
 
     async def _start(self, app: App) -> None:
-        profile = ""
         try:
             space = await self._off_loop(self._service.get, Space, app.domain, app.space)
-            profile = space.owner
-            worn = await self._wear(app.domain, profile)
-            live = await self._launch(app, space, worn)
+            person = await self._off_loop(self._service.get, UserProfile, app.domain, app.profile)
+            worn = await self._wear(app.domain, app.profile)
+            live = await self._launch(app, space, person, worn)
             await self._await_ready(live)
             live.ready = await self._off_loop(self._mark, app, IN_SERVICE, "")
             if not live.ready:
                 raise CannotStart("it was deleted meanwhile")
-            await self._event(live.principal, "AppInService", app, profile, "")
+            await self._event(live.principal, "AppInService", app, "")
         except asyncio.CancelledError:
             await self._abandon(app)
             raise
@@ -214,29 +216,35 @@ class Apps:
             await self._abandon(app)
             if not await self._off_loop(self._mark, app, FAILED, str(error)):
                 await self._gone(app)  # it was deleted through another server while it started
-            await self._event(_SERVICE, "AppFailed", app, profile, str(error))
+            await self._event(_SERVICE, "AppFailed", app, str(error))
 
     async def _abandon(self, app: App) -> None:
-        live = self._live.pop((app.domain, app.space), None)
+        live = self._live.pop(_key(app), None)
         if live is not None:
             live.stopping = True
             await self._shut(live)
 
-    async def _launch(self, app: App, space: Space, worn: Worn) -> Live:
+    async def _launch(self, app: App, space: Space, person: UserProfile, worn: Worn) -> Live:
         if self._endpoint is None:
             raise CannotStart("the server is not ready")
         token, proof = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        base = f"/_studio/{app.domain}/{space.owner}/{space.name}/"
+        base = f"/_studio/{app.domain}/{person.name}/{space.name}/"
         packages = Shelves.PATH if await self._shelves.reached(app.domain) else ""
-        disk = await self._off_loop(disk_bytes, self._service, space)
-        notebook = await self._spawner.start(
-            Launch(app.id, space.id, space.owner, base, self._home(space), self._region, proof, token, packages, disk)
-        )
-        live = Live(app, space.owner, base, proof, notebook, worn.principal, self._clock())
-        self._live[app.domain, app.space] = live
+        disk = await self._off_loop(disk_bytes, self._service, space, person.name)
+        user, home = space.id, self._homes / space.id
+        if not space.private:
+            # INVARIANT (no_escalation): what starts by itself (settings, start-up files, packages) lies in a home, so
+            # no two people share one; what a shared space's people share is a directory of documents beside it.
+            user, home = hashlib.sha256(f"{space.id} {person.id}".encode()).hexdigest(), home / "people" / person.id
+        launch = Launch(app.id, user, person.name, base, home, self._region, proof, token, packages, disk)
+        if not space.private:
+            launch = replace(launch, common=self._homes / space.id / "common", group_id=space.id)
+        notebook = await self._spawner.start(launch)
+        live = Live(app, person.name, base, proof, notebook, worn.principal, self._clock())
+        self._live[_key(app)] = live
         self._keep(self._await_end(live))
         role = worn.principal.grantee_arn
-        door = Door(self._endpoint, token, lambda: self._wear(app.domain, space.owner, role), self._shelves.shelf(live))
+        door = Door(self._endpoint, token, lambda: self._wear(app.domain, person.name, role), self._shelves.shelf(live))
         live.door = await open_door(notebook.endpoint, door)
         return live
 
@@ -258,20 +266,20 @@ class Apps:
             return
         live.ending = reason
         live.stopping = True
-        self._live.pop((live.app.domain, live.app.space), None)
+        self._live.pop(_key(live.app), None)
         await self._shut(live)
         if live.ready:  # else whoever waits for its start tells
             await self._off_loop(self._mark, live.app, FAILED, reason)
-            await self._event(live.principal, "AppFailed", live.app, live.profile, reason)
+            await self._event(live.principal, "AppFailed", live.app, reason)
 
     async def _stop(self, live: Live, reason: str) -> None:
         if live.stopping:
             return
         live.stopping = True
-        self._live.pop((live.app.domain, live.app.space), None)
+        self._live.pop(_key(live.app), None)
         await self._shut(live)
         await self._off_loop(self._mark, live.app, DELETED, "" if reason == "DeleteApp" else reason)
-        await self._event(live.principal, "AppStopped", live.app, live.profile, reason)
+        await self._event(live.principal, "AppStopped", live.app, reason)
 
     async def _shut(self, live: Live) -> None:
         for task in live.sockets:
@@ -307,22 +315,18 @@ class Apps:
         return await self._roles.wear(await self._off_loop(self._register.wearer, domain, profile, role))
 
     def _mark(self, app: App, status: str, failure: str) -> bool:
-        live = self._live.get((app.domain, app.space))
+        live = self._live.get(_key(app))
         active = live.active.isoformat() if live is not None and live.app.id == app.id else ""
         return self._register.mark(app, status, failure, active)
 
-    async def _event(self, principal: Principal, name: str, app: App, profile: str, reason: str) -> None:
-        details = {"domainId": app.domain, "userProfileName": profile, "spaceName": app.space, "appId": app.id}
+    async def _event(self, principal: Principal, name: str, app: App, reason: str) -> None:
+        details = {"domainId": app.domain, "userProfileName": app.profile, "spaceName": app.space, "appId": app.id}
         details |= {"reason": reason} if reason else {}
         try:
             await self._trail.event(principal, name, details)
         except AwsError as error:
             # The API call that asked for it is in the log already; only this later event is lost.
             _log.error("an event of an app could not be recorded", event_name=name, error=error.message)
-
-    def _home(self, space: Space) -> Path:
-        """Named by the space's id: a space made later under the same name finds nothing of the first."""
-        return self._homes / space.id
 
     def _on_loop(self, do: Any, app: App) -> None:
         if self._loop is None:
@@ -340,3 +344,7 @@ class Apps:
 
     def _now(self) -> str:
         return self._clock().isoformat()
+
+
+def _key(app: App) -> tuple[str, str, str]:
+    return (app.domain, app.space, app.profile)

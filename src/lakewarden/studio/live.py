@@ -68,13 +68,13 @@ def idle_minutes(service: StudioService, live: Live) -> int | None:
     return _IDLE_MINUTES
 
 
-def disk_bytes(service: StudioService, space: Space) -> int:
-    """EbsVolumeSizeInGb of the space, or the default of its owner's profile or domain; 0 where none speaks."""
+def disk_bytes(service: StudioService, space: Space, person: str) -> int:
+    """EbsVolumeSizeInGb of the space, or the default of a person's profile or the domain; 0 where none speaks."""
     chosen = (space.settings.get("SpaceStorageSettings") or {}).get("EbsStorageSettings") or {}
     if chosen.get("EbsVolumeSizeInGb"):
         return int(chosen["EbsVolumeSizeInGb"]) * 1024**3
     domain = service.find(Domain, space.domain)
-    profile = service.find(UserProfile, space.domain, space.owner)
+    profile = service.find(UserProfile, space.domain, person)
     for settings in (profile.settings if profile else {}, domain.user_settings if domain else {}):
         storage = (settings.get("SpaceStorageSettings") or {}).get("DefaultEbsStorageSettings") or {}
         if storage.get("DefaultEbsVolumeSizeInGb"):

@@ -22,7 +22,7 @@ from lakewarden.studio import files, sandbox, seccomp
 from lakewarden.studio.errors import CannotStart
 from lakewarden.studio.ports import Launch, Limits
 from lakewarden.studio.processes import descendants, table
-from lakewarden.studio.sandbox import HOME, LAUNCHER, SHARED, Rooms
+from lakewarden.studio.sandbox import COMMON, HOME, LAUNCHER, SHARED, Rooms
 from lakewarden.studio.watch import Watch, Watched
 
 PORT = 7070
@@ -74,7 +74,7 @@ class LocalSpawner:
         if refusal:
             raise CannotStart(refusal)
         root = sandbox.privileged() and not self._unsafe
-        owner = sandbox.user_of(launch.space_id) if root else None
+        owner = sandbox.user_of(launch.user_id) if root else None
         rooms = await loop.run_in_executor(None, self._furnish, launch, owner)
         ours, theirs = socket.socketpair()
         with ours:
@@ -118,13 +118,19 @@ class LocalSpawner:
     def _furnish(self, launch: Launch, owner: int | None) -> Rooms:
         """Make the app's directories. Everything in ``home`` and ``shared`` is the notebook's to change afterwards."""
         place = self._run / launch.app_id
-        rooms = Rooms(launch.home, place / "shared", place / "tmp", place / "etc")
+        rooms = Rooms(launch.home, place / "shared", place / "tmp", place / "etc", launch.common)
         self._root.mkdir(mode=0o700, exist_ok=True)
         place.mkdir(mode=0o755, parents=True)
         new = not rooms.home.exists()
         for room in (rooms.home, rooms.shared, rooms.scratch, rooms.etc):
             room.mkdir(mode=0o700, parents=True, exist_ok=True)
         rooms.etc.chmod(0o755)
+        group = sandbox.user_of(launch.group_id) if launch.common and owner is not None else None
+        if launch.common is not None:
+            launch.common.mkdir(mode=0o700, exist_ok=True)
+            if group is not None:  # files made in it are the group's, whoever makes them
+                os.chown(launch.common, 0, group)
+                launch.common.chmod(0o2770)
         # Passable for bubblewrap, which has no capabilities left when Python lies below /tmp; our root is closed to others.
         rooms.scratch.chmod(0o755)
         uid = owner if owner is not None else 1000
@@ -154,6 +160,8 @@ class LocalSpawner:
             "die_with_parent": self._unsafe,
             "uid": owner,
             "gid": owner,
+            "groups": [sandbox.user_of(launch.group_id)] if launch.group_id and owner is not None else [],
+            "common": (str(rooms.common) if self._unsafe else COMMON) if rooms.common is not None else "",
             "memory": self._limits.memory,
             "processes": self._limits.processes,
             "cores": self._limits.cores,
@@ -211,7 +219,7 @@ class LocalNotebook:
         self._verdict = ""
         self._reading = asyncio.create_task(self._read())
         self._watch = watch
-        self._watched = Watched(process.pid, (rooms.home, rooms.shared, rooms.scratch), limits, self._judge)
+        self._watched = Watched(process.pid, rooms.writable, limits, self._judge)
         watch.add(self._watched)
 
     @property

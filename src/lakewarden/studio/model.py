@@ -86,9 +86,20 @@ class Space(Resource, frozen=True, kw_only=True):
     settings: Settings = msgspec.field(default_factory=dict)
     display_name: str = ""
 
+    @property
+    def private(self) -> bool:
+        """Whether it is its owner's alone."""
+        return self.sharing == PRIVATE and bool(self.owner)
+
+    def opens_for(self, profile: str) -> bool:
+        """Whether a profile of the domain may come here at all; what it may do here its role's policies decide."""
+        return self.owner == profile if self.private else True
+
 
 class App(Resource, frozen=True, kw_only=True):
-    """A JupyterLab on a space. ``active`` is the last moment that a person did something in it, ``server`` the name of
+    """A JupyterLab on a space, one person's: ``profile`` is whose role it wears and who alone can open it.
+
+    ``active`` is the last moment that a person did something in it, ``server`` the name of
     the server whose process it is.
     """
 
@@ -99,6 +110,7 @@ class App(Resource, frozen=True, kw_only=True):
     resource_spec: Settings = msgspec.field(default_factory=dict)
     active: str = ""
     server: str = ""
+    profile: str = ""
 
     @property
     def key(self) -> str:

@@ -89,13 +89,14 @@ def page(title: str, body: str) -> str:
 
 def _row(domain: str, profile: str, row: Row) -> str:
     name = escape(row.space.name)
+    shared = "" if row.space.private else ' <span class="quiet">shared</span>'
     base = _path(domain, profile)
     status = row.app.status if row.app is not None else "stopped"
     reason = f" ({escape(row.app.failure)})" if row.app is not None and row.app.status == FAILED else ""
     running = status in {IN_SERVICE, PENDING}
     open_it = f'<a href="{base}{name}/lab">Open JupyterLab</a> '
     button = _button(f"{base}-/stop", name, "Stop") if running else _button(f"{base}-/start", name, "Start")
-    return f"<tr><td>{name}</td><td>{escape(status)}{reason}</td><td>{open_it}{button}</td></tr>"
+    return f"<tr><td>{name}{shared}</td><td>{escape(status)}{reason}</td><td>{open_it}{button}</td></tr>"
 
 
 def _button(action: str, space: str, text: str, kind: str = "") -> str:

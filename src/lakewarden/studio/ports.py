@@ -78,14 +78,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a notebook process is started with. ``home`` is made if it is not there. ``base`` is the URL path that it
+    """What a notebook process is started with. ``user_id`` (hex digits) stands for whose home it is: processes with the
+    same one share it. ``home`` is made if it is not there. ``base`` is the URL path that it
     serves under, ``proof`` what it takes as the mark of a request from us, ``token`` opens its credentials;
     ``packages`` is the path of a package index on its endpoint, empty for none. ``disk`` is how many bytes its files may
-    take, 0 for the spawner's own limit.
+    take, 0 for the spawner's own limit. ``common`` is a directory that all with the same ``group_id`` may write.
     """
 
     app_id: str
-    space_id: str
+    user_id: str
     profile: str
     base: str
     home: Path
@@ -94,6 +95,8 @@ class Launch:
     token: str = field(repr=False)
     packages: str = ""
     disk: int = 0
+    common: Path | None = None
+    group_id: str = ""
 
 
 class Notebook(Protocol):

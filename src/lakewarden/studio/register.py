@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import msgspec
 
-from lakewarden.kernel.call import Call
+from lakewarden.kernel.call import Call, PrincipalType
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import ValidationError
 from lakewarden.state.presence import Presence
@@ -16,7 +16,6 @@ from lakewarden.studio.model import (
     DELETING,
     JUPYTERLAB,
     PENDING,
-    PRIVATE,
     App,
     Domain,
     Space,
@@ -46,20 +45,24 @@ class Register:
         now = self._now()
         with self._store.write() as records:
             space = require(records, Space, params["DomainId"], params["SpaceName"])
-            if space.sharing != PRIVATE or not space.owner:
-                raise ValidationError(
-                    "Lakewarden does not run apps in shared spaces: their audit trail could not name one person."
-                )
-            require(records, UserProfile, space.domain, space.owner)
-            if records.app_on(space) is not None:
+            # INVARIANT (no_escalation): an app wears one person's role. On a shared space it is the caller's own, so
+            # that nobody starts, or finds, an app that acts as somebody else.
+            profile = space.owner if space.private else own_profile(call, space.domain)
+            require(records, UserProfile, space.domain, profile)
+            running = records.apps_on(space)
+            if any(app.profile == profile for app in running):
                 raise ResourceInUse(f"An app is running in the space {space.name} already.")
+            if any(app.name == name for app in running):
+                raise ResourceInUse(
+                    f"The app {name} in the space {space.name} is another person's; choose another name."
+                )
             if sum(app.lives for app in records.all(App)) >= _MOST_RUNNING:
                 raise ResourceLimitExceeded(f"At most {_MOST_RUNNING} apps can run at a time.")
             app = App(
                 domain=space.domain, name=name, id=secrets.token_hex(16), created=now, modified=now, status=PENDING,
                 space=space.name, resource_spec=params.get("ResourceSpec") or {},
                 tags=names.tags_of(params.get("Tags")), active=now,
-                server=self._presence.server,
+                server=self._presence.server, profile=profile,
             )  # fmt: skip
             records.put(app)
         return app
@@ -129,6 +132,16 @@ class Register:
 
     def _now(self) -> str:
         return self._clock().isoformat()
+
+
+def own_profile(call: Call, domain: str) -> str:
+    """The caller's own profile in a domain: a Studio session's, or an IAM user's namesake. Raises ValidationError."""
+    session = call.principal.session
+    if session is not None and session.studio_domain == domain and session.studio_profile:
+        return session.studio_profile
+    if call.principal.type is PrincipalType.USER:
+        return call.principal.name
+    raise ValidationError("An app on a shared space is one person's: she starts it herself, from her own Studio.")
 
 
 def _is_lost(app: App, alive: frozenset[str]) -> bool:

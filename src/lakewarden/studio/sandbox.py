@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 HOME: Final = "/home/sagemaker-user"
+COMMON: Final = "/home/shared"
 SHARED: Final = "/run/lakewarden"
 LAUNCHER: Final = "/run/launch.py"
 _INSIDE: Final = Path(__file__).parent / "inside"
@@ -33,12 +34,21 @@ _UIDS: Final = 0x0FFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The directories of one app outside the wall. ``shared`` and ``scratch`` are its own, ``etc`` is read-only."""
+    """The directories of one app outside the wall. ``shared`` and ``scratch`` are its own, ``etc`` is read-only.
+
+    ``common`` is what a shared space's people share, beside each one's own ``home``; None on a private one.
+    """
 
     home: Path
     shared: Path
     scratch: Path
     etc: Path
+    common: Path | None = None
+
+    @property
+    def writable(self) -> tuple[Path, ...]:
+        """Where the app may write to a disk of ours."""
+        return (self.home, self.shared, self.scratch, *(() if self.common is None else (self.common,)))
 
 
 def privileged() -> bool:
@@ -52,9 +62,11 @@ def privileged() -> bool:
     return False
 
 
-def user_of(space_id: str) -> int:
-    """The user and group id of a space, where the server is root. Derived from the id, which is random."""
-    return _FIRST_UID + int(space_id[:7], 16) % _UIDS
+def user_of(owner_id: str) -> int:
+    """The user and group id for a home, or for what a space shares, where the server is root: derived from an id that
+    is random, in hex digits.
+    """
+    return _FIRST_UID + int(owner_id[:7], 16) % _UIDS
 
 
 def command(arguments: int, program: Sequence[str]) -> list[str]:
@@ -86,6 +98,7 @@ def wall(rooms: Rooms, data: Path, *, root: bool, seccomp: int | None) -> list[s
         *_way_to(Path(HOME)), *_way_to(Path(SHARED)), *_way_to(Path("/etc/jupyter/labconfig/x")),
         "--bind", str(rooms.home), HOME,
         "--bind", str(rooms.shared), SHARED,
+        *(() if rooms.common is None else ("--bind", str(rooms.common), COMMON)),
         "--ro-bind", str(_INSIDE / "launch.py"), LAUNCHER,
         "--ro-bind", str(_INSIDE / _OVERRIDES), f"/etc/jupyter/labconfig/{_OVERRIDES}",
         "--remount-ro", "/",

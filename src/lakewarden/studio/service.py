@@ -148,7 +148,7 @@ class StudioService:
         with self._store.write() as records:
             profile = require(records, UserProfile, domain, name)
             spaces = records.spaces_of(domain, name)
-            if any(records.app_on(space) for space in spaces):
+            if records.apps_of(domain, name) or any(records.apps_on(space) for space in spaces):
                 raise ResourceInUse(f"Unable to delete UserProfile {name}: its apps must be deleted first.")
             if spaces:
                 raise ResourceInUse(f"Unable to delete UserProfile {name}: its spaces must be deleted first.")
@@ -192,10 +192,10 @@ class StudioService:
             return changed
 
     def delete_space(self, domain: str, name: str) -> Space:
-        """DeleteSpace; raises :class:`ResourceInUse` while its app runs. Its home directory is the caller's to remove."""
+        """DeleteSpace; raises :class:`ResourceInUse` while an app runs on it. Its home directories are the caller's to remove."""
         with self._store.write() as records:
             space = require(records, Space, domain, name)
-            if records.app_on(space) is not None:
+            if records.apps_on(space):
                 raise ResourceInUse(f"Unable to delete Space {name}: its apps must be deleted first.")
             for app in records.all(App, domain):
                 if app.space == name:

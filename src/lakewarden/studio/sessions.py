@@ -44,7 +44,7 @@ class Sessions:
         now = self._now()
         with self._store.write() as records:
             profile = require(records, UserProfile, params["DomainId"], params["UserProfileName"])
-            if space and require(records, Space, profile.domain, space).owner != profile.name:
+            if space and not require(records, Space, profile.domain, space).opens_for(profile.name):
                 raise ValidationError(f"The space {space} does not belong to {profile.name}.")
             secret = secrets.token_urlsafe(32)
             token = Token(
@@ -97,7 +97,7 @@ class Sessions:
             if found.space and found.space != space:
                 raise PageRefused(403, f"This session is for the space {found.space} only.")
             there = self._current(("space", domain, space), lambda: self._space(domain, space))
-            if there is None or there.owner != profile:
+            if there is None or not there.opens_for(profile):
                 raise PageRefused(404, f"There is no space {space} of yours.")
         return found
 

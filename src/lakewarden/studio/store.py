@@ -80,9 +80,13 @@ class Records:
         """The spaces that a profile owns."""
         return [space for space in self.all(Space, domain) if space.owner == owner]
 
-    def app_on(self, space: Space) -> App | None:
-        """The app that runs on a space, if one does."""
-        return next((app for app in self.all(App, space.domain) if app.space == space.name and app.lives), None)
+    def apps_on(self, space: Space) -> list[App]:
+        """The apps that run on a space: one at most on a private one, one a person on a shared one."""
+        return [app for app in self.all(App, space.domain) if app.space == space.name and app.lives]
+
+    def apps_of(self, domain: str, profile: str) -> list[App]:
+        """The apps that run as a profile's."""
+        return [app for app in self.all(App, domain) if app.profile == profile and app.lives]
 
     def put_token(self, secret: str, kind: str, token: Token) -> None:
         """Remember a URL's or a cookie's secret by its hash: who reads the database cannot sign in with it."""

@@ -95,6 +95,8 @@ class Watch:
 def check(one: Watched, processes: Mapping[int, Process]) -> None:
     """End what takes more processes or memory than the app may have: the largest first, as the kernel would."""
     one.family = descendants(one.pid, processes)
+    if one.busy:
+        _offer(one.family)
     if len(one.family) > 2 * one.limits.processes:
         end(one, f"The app ran more than {one.limits.processes} processes.")
     elif sum(process.memory for process in one.family) > one.limits.memory:
@@ -109,6 +111,13 @@ def end(one: Watched, reason: str) -> None:
     """Kill all of it; what bubblewrap holds dies with it."""
     one.tell(reason)
     _kill(one.pid)
+
+
+def _offer(family: Sequence[Process]) -> None:
+    """Where memory runs out on the machine, the kernel takes these first: the launcher said so, they may have unsaid it."""
+    for process in family:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _kill(pid: int) -> None:

@@ -130,7 +130,7 @@ class StudioSite:
         self._check_origin(scope)
         place = find(scope["raw_path"].decode("latin-1"))
         session = await self._admit(scope, place)
-        live = self._apps.running(place.domain, place.space)
+        live = self._apps.running(place.domain, place.space, place.profile)
         if live is None:
             raise PageRefused(503, "JupyterLab is not running.")
         await forward_socket(live, session, scope, receive, send, self._clock)
@@ -174,7 +174,7 @@ class StudioSite:
 
     async def _live(self, place: Place, session: Token, scope: Scope) -> Live:
         """The app of a space; a person who opens its page has it started, by her own right to CreateApp."""
-        live = self._apps.running(place.domain, place.space)
+        live = self._apps.running(place.domain, place.space, place.profile)
         if live is not None:
             return live
         if scope["method"] != "GET" or "text/html" not in first(scope["headers"], b"accept"):
@@ -189,7 +189,9 @@ class StudioSite:
         await _off_loop(self._apps.recover)
         app = await self._app(place)
         if app is None or not app.lives:
-            app_call = {"DomainId": place.domain, "SpaceName": place.space, "AppType": JUPYTERLAB, "AppName": _APP}
+            space = await _off_loop(self._service.find, Space, place.domain, place.space)
+            name = _APP if space is not None and space.private else place.profile
+            app_call = {"DomainId": place.domain, "SpaceName": place.space, "AppType": JUPYTERLAB, "AppName": name}
             await self._call(session, "CreateApp", app_call)
             app = await self._app(place)
         if app is None:
@@ -198,7 +200,7 @@ class StudioSite:
 
     async def _app(self, place: Place) -> App | None:
         found = await _off_loop(self._service.all, App, place.domain)
-        ours = [app for app in found if app.space == place.space]
+        ours = [app for app in found if (app.space, app.profile) == (place.space, place.profile)]
         return next((app for app in ours if app.lives), ours[0] if ours else None)
 
     async def _act(self, place: Place, session: Token, scope: Scope, receive: Receive, send: Send) -> None:
@@ -240,7 +242,7 @@ class StudioSite:
         if session.space and session.space != space:
             raise PageRefused(403, f"This session is for the space {session.space} only.")
         found = self._service.find(Space, place.domain, space)
-        if not new and (found is None or found.owner != place.profile):
+        if not new and (found is None or not found.opens_for(place.profile)):
             raise PageRefused(404, f"There is no space {space} of yours.")
 
     async def _call(self, session: Token, operation: str, params: Mapping[str, Any]) -> None:
@@ -249,8 +251,8 @@ class StudioSite:
 
     async def _home(self, place: Place) -> str:
         def load() -> list[pages.Row]:
-            apps = {app.space: app for app in self._service.all(App, place.domain)}
-            spaces = [one for one in self._service.all(Space, place.domain) if one.owner == place.profile]
+            apps = {app.space: app for app in self._service.all(App, place.domain) if app.profile == place.profile}
+            spaces = [one for one in self._service.all(Space, place.domain) if one.opens_for(place.profile)]
             return [pages.Row(space, apps.get(space.name)) for space in spaces]
 
         return pages.home(place.domain, place.profile, await _off_loop(load))

@@ -70,6 +70,43 @@ class MethodNotAllowed(AwsError):
     status = 405
 
 
+class MalformedPOSTRequest(AwsError):
+    """S3: a POST upload that is not well-formed multipart/form-data."""
+
+    code = "MalformedPOSTRequest"
+
+
+class MaxPostPreDataLengthExceeded(AwsError):
+    """S3: a form whose fields before the file are too large."""
+
+    code = "MaxPostPreDataLengthExceededError"
+
+
+class InvalidPolicyDocument(AwsError):
+    """S3: a POST upload's policy that is not one."""
+
+    code = "InvalidPolicyDocument"
+
+
+class AccessDeniedByPolicy(AwsError):
+    """S3: a POST upload that its own policy does not allow."""
+
+    code = "AccessDenied"
+    status = 403
+
+
+class EntityTooLarge(AwsError):
+    """S3: a POST upload of more bytes than its policy allows."""
+
+    code = "EntityTooLarge"
+
+
+class EntityTooSmall(AwsError):
+    """S3: a POST upload of fewer bytes than its policy asks for."""
+
+    code = "EntityTooSmall"
+
+
 class RequestEntityTooLarge(AwsError):
     """The body is larger than any operation takes."""
 

@@ -9,13 +9,14 @@ from typing import Any
 from lakewarden.kernel.call import ANONYMOUS, Answer, Call, Principal, Upload
 from lakewarden.kernel.credentials import Credential, Credentials
 from lakewarden.kernel.errors import AwsError, InternalFailure
-from lakewarden.wire import chunked, constraints, errors, payload, signature, sigv4
+from lakewarden.wire import chunked, constraints, errors, payload, post, signature, sigv4
 from lakewarden.wire.codecs import json, query, rest_json, rest_xml
 from lakewarden.wire.codecs.message import Codec, Incoming, Outgoing
 from lakewarden.wire.families import spoken
 from lakewarden.wire.models import operation_model, protocol, service_model
+from lakewarden.wire.post import Posted
 from lakewarden.wire.request import RawRequest, Response
-from lakewarden.wire.route import Route, action_of, decode_query, route
+from lakewarden.wire.route import Route, action_of, decode_query, path_style, route
 from lakewarden.wire.signature import Signature
 
 MAX_BODY = 16 * 1024 * 1024
@@ -30,9 +31,13 @@ _GLOBAL = frozenset({"iam", "sts", "s3"})  # clients sign these for us-east-1 wh
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request that is well-formed, signed by ``call.principal`` (or by nobody), and not yet authorised."""
+    """A request that is well-formed, signed by ``call.principal`` (or by nobody), and not yet authorised.
+
+    ``posted`` is what a POST upload asks its answer to be.
+    """
 
     call: Call
+    posted: Posted | None = None
 
 
 class Refused(Exception):
@@ -59,6 +64,10 @@ class Wire:
         service = operation = ""
         principal, signed = ANONYMOUS, None
         try:
+            bucket = "" if "x-amz-target" in raw.headers else post.bucket_of(raw, path_style(raw, self._hosts))
+            if bucket:
+                service, operation = "s3", post.OPERATION
+                return await self._posted(raw, bucket)
             effective = _with_hoisted_headers(raw)
             where = route(effective, self._hosts)
             service, operation = where.service, where.operation
@@ -91,6 +100,18 @@ class Wire:
             raise Refused(spoken(service, refusal), service, operation, attempt) from error
         return Received(_call(raw, self._region, principal, service, operation, params, source, signed))
 
+    async def _posted(self, raw: RawRequest, bucket: str) -> Received:
+        """A POST upload, as the PutObject that it asks for."""
+        regions = tuple(dict.fromkeys((self._region, "us-east-1")))
+
+        def resolve(signed: Signature) -> Credential:
+            return self._credentials.resolve(signed.access_key_id, signed.session_token, raw.received_at)
+
+        asked = await post.read(raw, bucket, regions, resolve)
+        params = _parse("s3", post.OPERATION, asked.incoming)
+        call = _call(raw, self._region, asked.principal, "s3", post.OPERATION, params, asked.body, asked.signed)
+        return Received(replace(call, auth_type="POST" if asked.signed is not None else ""), asked.posted)
+
     def _resolve(
         self, raw: RawRequest, service: str, signed: Signature | None
     ) -> tuple[Credential | None, AwsError | None]:
@@ -108,9 +129,14 @@ class Wire:
         except AwsError as error:
             return None, error
 
-    def respond(self, raw: RawRequest, service: str, operation: str, result: Mapping[str, Any] | Answer) -> Response:
-        """The answer in the service's protocol."""
+    def respond(
+        self, raw: RawRequest, service: str, operation: str, result: Mapping[str, Any] | Answer,
+        posted: Posted | None = None,
+    ) -> Response:  # fmt: skip
+        """The answer in the service's protocol, or as a POST upload asked for it."""
         answer = result if isinstance(result, Answer) else Answer(result)
+        if posted is not None:
+            return _response(raw, service, posted.answer(answer.members, raw.headers.get("host"), raw.scheme))
         out = _CODECS[protocol(service)].serialize(operation_model(service, operation), answer, raw.request_id)
         if answer.headers:
             out = replace(out, headers=(*out.headers, *answer.headers.items()))

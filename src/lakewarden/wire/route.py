@@ -85,7 +85,7 @@ def route(request: RawRequest, hosts: Iterable[str]) -> Route:
             return unsigned
     if scope not in {"", "s3"}:
         raise UnknownOperationException(f"Lakewarden has no service that signs as {scope[:64]!r}.")
-    return _rest("s3", request, _path_style(request, hosts), query)
+    return _rest("s3", request, path_style(request, hosts), query)
 
 
 def action_of(service: str, fields: Query) -> str:
@@ -131,7 +131,7 @@ def _unsigned(request: RawRequest, query: Query) -> Route | None:
     return None
 
 
-def _path_style(request: RawRequest, hosts: Iterable[str]) -> str:
+def path_style(request: RawRequest, hosts: Iterable[str]) -> str:
     """The path with the bucket in front, wherever the request named it."""
     host = request.headers.get("host").partition(":")[0].lower()
     for base in sorted(hosts, key=len, reverse=True):

@@ -10,7 +10,7 @@ import pytest
 from lakewarden.adapters.shown import shown_input, shown_output
 from lakewarden.audit.records import Shown, call_record, data_access_record, outcome_record
 from lakewarden.kernel.errors import AccessDeniedException, AwsError
-from tests.unit.audit.calls import ACCOUNT, AT, GOVERNED, call
+from tests.unit.audit.calls import ACCOUNT, AT, CALLERS, GOVERNED, call
 
 GOLDEN = Path(__file__).parents[2] / "golden/audit/records.jsonl"
 EVENT = "00000000-0000-4000-8000-000000000001"
@@ -61,6 +61,20 @@ def cases() -> dict[str, dict[str, Any]]:
         ),
         "denied": recorded(
             "glue", "GetTable", {"DatabaseName": "clinic", "Name": "visits"}, error=denial, caller="session", read_only=True
+        ),
+        **{
+            f"who: {who}": recorded("glue", "GetDatabases", {}, caller=who, read_only=True)
+            for who in CALLERS
+        },
+        "what STS hands out": recorded(
+            "sts", "AssumeRole", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/Science", "RoleSessionName": "SageMaker"},
+            {
+                "Credentials": {
+                    "AccessKeyId": "ASIANEW", "SecretAccessKey": "s3cr3t", "SessionToken": "t0ken", "Expiration": AT,
+                },
+                "AssumedRoleUser": {"AssumedRoleId": "AROAEXAMPLE:SageMaker", "Arn": "arn:aws:sts::1:assumed-role/S/S"},
+            },
+            read_only=True,
         ),
         "stranger": recorded("sts", "GetCallerIdentity", {}, error=AwsError("no"), caller="stranger", read_only=True),
         "service event": outcome_record(

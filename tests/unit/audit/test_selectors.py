@@ -7,7 +7,7 @@ import pytest
 from lakewarden.audit.selectors import InvalidSelector, check_advanced, check_basic, selects
 from tests.unit.audit.test_records import cases
 
-RECORDS = cases()
+RECORDS = {case: record for case, record in cases().items() if not case.startswith(("who: ", "what STS"))}
 IAM = {"management", "management, read only"}
 MANAGEMENT = IAM | {"GetDataAccess", "StartQueryExecution", "denied", "stranger", "service event"}
 OBJECT = "AWS::S3::Object"

@@ -1,11 +1,13 @@
 """The trail's Parquet files: every record once, through merges, kills and removals, in few files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from lakewarden.audit import manifest
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.queries import Execution
 from lakewarden.audit.records import outcome_record
@@ -16,6 +18,8 @@ from lakewarden.sql.hive_types import duckdb_type
 from lakewarden.state import Database
 from tests.unit.audit.calls import ACCOUNT, AT, call
 from tests.unit.audit.test_records import cases
+
+KEY = b"k" * 32
 
 
 class Texts:
@@ -40,7 +44,7 @@ class World:
         self.tables = self.started()
 
     def started(self) -> AuditTables:
-        return AuditTables(self.root / "tables", self.store, Texts())
+        return AuditTables(self.root / "tables", self.store, Texts(), KEY)
 
     def write(self, count: int = 1) -> None:
         for _ in range(count):
@@ -77,8 +81,21 @@ def test_many_small_files_become_few_and_every_record_stays_once(world: World) -
         world.tables.refresh()
     assert world.sequences() == list(range(1, 81))
     assert len(world.tables.files("events")) <= 13
-    again = world.started()
-    assert len(list((world.root / "tables/events").iterdir())) == len(again.files("events"))
+    assert world.started().files("events") == world.tables.files("events")
+
+
+def test_what_was_merged_goes_when_nobody_can_read_it_any_more(world: World) -> None:
+    for _ in range(14):
+        world.write()
+        world.tables.refresh()
+    kept = set(world.tables.files("events"))
+    merged = set((world.root / "tables/events").iterdir()) - kept
+    assert len(merged) == 13
+    for path in merged:
+        os.utime(path, (0, 0))
+    world.write()
+    kept = set(world.tables.files("events"))
+    assert set((world.root / "tables/events").iterdir()) == kept
 
 
 def test_a_kill_between_two_tables_is_made_good(world: World) -> None:
@@ -86,13 +103,17 @@ def test_a_kill_between_two_tables_is_made_good(world: World) -> None:
     world.tables.refresh()
     _outcome(world, 2)
     world.tables.refresh()
-    # Killed before the events' file, which comes last, was there.
+    before = (world.root / "tables/manifest").read_bytes()
+    _outcome(world, 3)
+    world.tables.refresh()
+    # Killed when some files were there, and before the manifest named them.
+    (world.root / "tables/manifest").write_bytes(before)
     sorted((world.root / "tables/events").iterdir())[-1].unlink()
     (world.root / "tables/events/half.new").write_bytes(b"half")
     world.write()
     world.tables = world.started()
-    assert world.sequences() == [1, 2, 3]
-    assert [row[0] for row in world.ask("queries", "query_id")] == ["query-1", "query-2"]
+    assert world.sequences() == [1, 2, 3, 4]
+    assert [row[0] for row in world.ask("queries", "query_id")] == ["query-1", "query-2", "query-3"]
 
 
 def _outcome(world: World, number: int) -> None:
@@ -135,6 +156,54 @@ def test_lost_files_are_made_anew(world: World) -> None:
     for path in (world.root / "tables/events").iterdir():
         path.unlink()
     assert world.sequences() == [1, 2, 3]
+
+
+def test_two_servers_share_the_files(world: World) -> None:
+    other = world.started()
+    for _ in range(30):
+        world.write()
+        world.tables.refresh()
+        world.write()
+        other.refresh()
+    assert world.sequences() == list(range(1, 61))
+    assert world.tables.files("events") == other.files("events")
+
+
+def edit(path: Path) -> None:
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 1
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("file", "tamper", "reason"),
+    [
+        ("events", edit, "was changed"),
+        ("queries", edit, "was changed"),
+        ("queries", Path.unlink, "is missing"),
+        ("manifest", lambda path: path.write_text(path.read_text().replace('"position":2', '"position":3')), "seal"),
+        ("manifest", lambda path: path.write_text(path.read_text().replace("queries", "lineage")), "seal"),
+        ("manifest", lambda path: path.write_text("{"), "cannot be read"),
+    ],
+)
+def test_who_edits_the_tables_is_found(world: World, file: str, tamper: Callable[[Path], object], reason: str) -> None:
+    _outcome(world, 1)
+    _outcome(world, 2)
+    world.tables.refresh()
+    assert manifest.check(world.root / "tables", KEY) == 3
+    path = world.root / "tables" / file
+    tamper(path if path.is_file() else next(path.iterdir()))
+    with pytest.raises(manifest.BadManifest, match=reason):
+        manifest.check(world.root / "tables", KEY)
+
+
+def test_tables_that_somebody_else_made_are_not_shown(world: World) -> None:
+    world.write(3)
+    world.tables.refresh()
+    path = world.root / "tables/manifest"
+    path.write_text(path.read_text().replace('"position":3', '"position":9'))
+    assert world.sequences() == [1, 2, 3], "they are made anew from the log"
+    assert manifest.check(world.root / "tables", KEY) == 1
 
 
 def test_the_catalog_and_the_files_agree_about_every_type() -> None:

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lakewarden.audit.anchors import AnchorFile, Anchors
 from lakewarden.audit.chain import GENESIS, digest
+from lakewarden.audit.derived import Derived
+from lakewarden.audit.index import EventIndex
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.store import AuditStore
 from lakewarden.audit.verify import Keys, Report, verify
@@ -53,9 +55,16 @@ class Trail:
     def verified(self) -> Report:
         database = Database(f"sqlite:///{self.database}")
         try:
-            return verify(AuditStore(database, SEAL), self.places, self.root / "newest", Keys(SEAL, KEY.public_key()))
+            store = AuditStore(database, SEAL)
+            derived = Derived(EventIndex(store, database), self.root / "tables")
+            return verify(store, self.places, self.root / "newest", Keys(SEAL, KEY.public_key()), derived)
         finally:
             database.close()
+
+    def index(self) -> None:
+        database = Database(f"sqlite:///{self.database}")
+        EventIndex(AuditStore(database, SEAL), database).catch_up()
+        database.close()
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         connection = sqlite3.connect(self.database, isolation_level=None)
@@ -302,3 +311,36 @@ def test_a_log_without_any_head_does_not_pass(trail: Trail) -> None:
     for name in ("heads", "elsewhere", "newest"):
         (trail.root / name).unlink()
     assert "no signed head" in str(trail.verified())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM audit_index WHERE sequence = 7",
+        "DELETE FROM audit_index WHERE sequence = 7 AND attribute = 4",
+        "UPDATE audit_index SET value = 'somebody else' WHERE sequence = 7 AND attribute = 4",
+        "UPDATE audit_index SET event_time = event_time - 86400 WHERE sequence = 7 AND attribute = 0",
+        "INSERT INTO audit_index SELECT attribute, 'invented', event_time, sequence FROM audit_index"
+        " WHERE sequence = 7 AND attribute = 2",
+    ],
+)
+def test_who_hides_a_look_from_lookupevents_is_found(trail: Trail, statement: str) -> None:
+    assert trail.verified().ok, "an index that is behind the log hides nothing: a look-up brings it up first"
+    trail.index()
+    assert trail.verified().ok
+    trail.write(2)
+    assert trail.verified().ok
+    trail.sql(statement)
+    broken = trail.verified().broken
+    assert broken is not None
+    assert broken.sequence == 7
+    assert "look-up index" in broken.reason
+
+
+def test_an_index_that_says_it_knows_more_than_the_log_is_found(trail: Trail) -> None:
+    trail.index()
+    trail.sql("UPDATE audit_indexed SET sequence = 99")
+    trail.write(1)
+    broken = trail.verified().broken
+    assert broken is not None
+    assert (broken.sequence, "look-up index" in broken.reason) == (RECORDS + 1, True)

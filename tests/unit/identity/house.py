@@ -17,6 +17,7 @@ from lakewarden.identity.directory import Directory
 from lakewarden.identity.last_used import LastUses
 from lakewarden.identity.layers import PrincipalLayers
 from lakewarden.identity.messages import encoder
+from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
 from lakewarden.identity.sealed import KeyRing
@@ -59,6 +60,7 @@ class House:
         self.signing = GivenKeys()
         self.providers = Providers(store, ACCOUNT, lambda: self.now)
         self.settings = AccountSettings(store, ACCOUNT, lambda: self.now)
+        mfa = MfaDevices(store, ring, ACCOUNT, lambda: self.now)
         iam = api.Iam(
             self.service,
             self.settings,
@@ -67,8 +69,9 @@ class House:
             self.providers,
             Simulator(self.service, directory),
             self.uses,
+            mfa,
         )
-        tokens = sts.TokenService(directory, ring, ACCOUNT, WebIdentities(self.providers, self.signing))
+        tokens = sts.TokenService(directory, ring, ACCOUNT, WebIdentities(self.providers, self.signing), mfa)
         self.tables = {"iam": api.operations(iam), "sts": sts.operations(tokens, ACCOUNT)}
         self.admin = self.user("admin", attached=ADMINISTRATOR)
 

@@ -52,7 +52,8 @@ EXAMPLE: dict[str, Any] = {
     "AWSServiceName": "lakeformation.amazonaws.com", "DeletionTaskId": "task/aws-service-role/x/y/z",
     "PermissionsBoundary": ADMINISTRATOR, "PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:user/admin",
     "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/r", "RoleSessionName": "s", "OldPassword": "a", "NewPassword": "b",
-    "NewUserName": "n", "ActionNames": ["s3:GetObject"], "PolicyInputList": [],
+    "NewUserName": "n", "ActionNames": ["s3:GetObject"], "PolicyInputList": [], "VirtualMFADeviceName": "m",
+    "SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/m", "TokenCode": "123456",
 }  # fmt: skip
 
 

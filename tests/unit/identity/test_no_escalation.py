@@ -149,9 +149,15 @@ def test_no_escalation_an_absent_role_and_one_that_trusts_nobody_look_the_same(h
 
 def test_no_escalation_what_is_not_known_is_not_ignored(house: House) -> None:
     arn = house.role("any", trust(ROOT))
-    for member, value in (("SerialNumber", "arn:aws:iam::111122223333:mfa/x"), ("TokenCode", "123456")):
-        with pytest.raises(AccessDenied, match=member):
-            house.sts(house.admin, "AssumeRole", RoleArn=arn, RoleSessionName="s", **{member: value})
+    code = {"SerialNumber": "arn:aws:iam::111122223333:mfa/x", "TokenCode": "123456"}
+    for half in code:
+        with pytest.raises(ValidationError, match="go together"):
+            house.sts(house.admin, "AssumeRole", RoleArn=arn, RoleSessionName="s", **{half: code[half]})
+    with pytest.raises(AccessDenied, match="MultiFactorAuthentication failed"):
+        house.sts(house.admin, "AssumeRole", RoleArn=arn, RoleSessionName="s", **code)
+    context = [{"ProviderArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "ContextAssertion": "x" * 4}]
+    with pytest.raises(AccessDenied, match="ProvidedContexts"):
+        house.sts(house.admin, "AssumeRole", RoleArn=arn, RoleSessionName="s", ProvidedContexts=context)
 
 
 def test_no_escalation_a_renamed_user_needs_the_right_to_the_new_name(house: House) -> None:

@@ -22,6 +22,7 @@ from lakewarden.permissions.model import (
     PolicyResource,
     Resource,
     TableResource,
+    TagResource,
 )
 from lakewarden.permissions.tags import Assignment
 from tests.unit.permissions import naive
@@ -66,8 +67,14 @@ def filter_resource(random: Random) -> FilterResource:
     return FilterResource(random.choice(DATABASES), random.choice(TABLES), random.choice(FILTERS))
 
 
+def tag_resource(random: Random) -> TagResource:
+    return TagResource(random.choice(KEYS), random.choice((("*",), some(random, VALUES, 1, 2))))
+
+
 def some_grant(random: Random) -> Grant:
-    kinds: tuple[Callable[[Random], Resource], ...] = (hybrid_resource, columns_resource, policy, filter_resource)
+    kinds: tuple[Callable[[Random], Resource], ...] = (
+        hybrid_resource, columns_resource, policy, filter_resource, tag_resource
+    )  # fmt: skip
     resource = random.choice(kinds)(random)
     permissions = some(random, sorted(resource.permissions), 1, 3)
     excluding = isinstance(resource, ColumnsResource) and resource.exclude

@@ -50,7 +50,9 @@ class Trail:
 
     def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None: ...
 
-    def write_access(self, call: Call, query_id: str, governed: GovernedTable) -> None: ...
+    def write_access(
+        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ()
+    ) -> None: ...
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
         del call, query_id

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,13 @@ def test_an_app_over_its_limit_is_told_why(sleeper: "subprocess.Popen[bytes]") -
     check(watched(sleeper.pid, told), {sleeper.pid: Process(sleeper.pid, 0, 2000, 1)})
     assert sleeper.wait(10) == -9
     assert told == ["The app used more than 0 MiB of memory."]
+
+
+def test_who_takes_much_is_the_kernels_first_choice(sleeper: "subprocess.Popen[bytes]") -> None:
+    told: list[str] = []
+    check(watched(sleeper.pid, told), {sleeper.pid: Process(sleeper.pid, 0, 700, 1)})
+    assert Path(f"/proc/{sleeper.pid}/oom_score_adj").read_text() == "1000\n"
+    assert told == []
 
 
 def test_a_fork_bomb_is_ended_whole(sleeper: "subprocess.Popen[bytes]") -> None:

@@ -53,6 +53,18 @@ _KNOWN: Mapping[str, tuple[str, int, int]] = {
     "IOException": ("HIVE_CANNOT_OPEN_SPLIT: A data file of the table cannot be read", 2, 1100),
     "BadFile": ("HIVE_BAD_DATA: A data file of the table is not of the table's format", 2, 1100),
     "Unread": ("NOT_SUPPORTED: Iceberg tables of this version, or with equality deletes, are not supported", 2, 1303),
+    "NoVersion": ("INVALID_ARGUMENTS: The Iceberg table has no such version", 2, 1301),
+    "Repeated": (
+        "MERGE_TARGET_ROW_MULTIPLE_MATCHES: One MERGE target table row matched more than one source row",
+        2,
+        1301,
+    ),
+    "NullRefused": ("CONSTRAINT_VIOLATION: NULL value not allowed for a NOT NULL column", 2, 1301),
+    "TooManyPartitions": (
+        "ICEBERG_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of 100 open writers for partitions",
+        2,
+        1102,
+    ),
     "PermissionException": ("GENERIC_INTERNAL_ERROR: The statement reached for something outside the query", 1, 401),
     "Refused": ("NOT_SUPPORTED: This statement is not supported", 2, 1303),
     "BinderException": ("SYNTAX_ERROR: The statement does not fit the types of its values", 2, 1301),

@@ -21,12 +21,13 @@ import pyarrow as pa
 import structlog
 
 from lakewarden.engines.duckdb.failures import failure
-from lakewarden.engines.duckdb.outputs import written_files
-from lakewarden.engines.duckdb.protocol import LENGTH, OutputRequest, Reply, Request, Settings
+from lakewarden.engines.duckdb.outputs import changed_files, written_files
+from lakewarden.engines.duckdb.protocol import LENGTH, ChangeRequest, OutputRequest, Reply, Request, Settings
 from lakewarden.engines.duckdb.readers import lenient_parquet, sources_of
 from lakewarden.engines.duckdb.scans import scan_request
 from lakewarden.engines.duckdb.values import result_column
 from lakewarden.query.errors import QueryCancelled, QueryFailed
+from lakewarden.query.iceberg_ports import Changed, RowChange
 from lakewarden.query.ports import EngineResult, OutputFormat, Scan, Written
 from lakewarden.sql.errors import SqlError
 from lakewarden.sql.hive_types import duckdb_type
@@ -109,6 +110,22 @@ class DuckDbEngine:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
+    def change(self, sql: str, scans: Sequence[Scan], change: RowChange, cancelled: Event) -> Iterator[Changed]:
+        """Run a planned statement, its rows into Iceberg files of the worker's own; raises as :meth:`write`."""
+        with self._worker(cancelled) as worker:
+            folder = worker.folder()
+            try:
+                wanted = ChangeRequest(str(folder), change.metadata, change.columns, change.rewrite)
+                reply = worker.ask(_request(sql, scans, change=wanted), cancelled)
+                worker.finished = True
+                if reply.error:
+                    raise failure(reply)
+                with changed_files(folder, reply.message) as changed:
+                    yield changed
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
     def _run(self, sql: str, scans: Sequence[Scan], cancelled: Event) -> Iterator[EngineResult]:
         with self._asked(_request(sql, scans), cancelled) as (worker, reply):
             columns = tuple(result_column(f"c{number}", kind) for number, kind in enumerate(reply.types))
@@ -184,7 +201,12 @@ class DuckDbEngine:
 
 
 def _request(
-    sql: str, scans: Sequence[Scan], *, describe: bool = False, output: OutputRequest | None = None
+    sql: str,
+    scans: Sequence[Scan],
+    *,
+    describe: bool = False,
+    output: OutputRequest | None = None,
+    change: ChangeRequest | None = None,
 ) -> Request:
     return Request(
         sql=sql,
@@ -192,6 +214,7 @@ def _request(
         paths=tuple(file.path for scan in scans for file in scan.files),
         describe=describe,
         output=output,
+        change=change,
         sources=tuple(source for scan in scans for source in sources_of(scan)),
         lenient={read: instead for scan in scans for read, instead in lenient_parquet(scan).items()},
     )

@@ -8,11 +8,17 @@ LENGTH = struct.Struct("!Q")
 
 
 class ScanRequest(msgspec.Struct, frozen=True):
-    """A relation to be: its engine SQL over the files that it may open."""
+    """A relation to be: its engine SQL over the files that it may open.
+
+    ``barrier``: its rows are materialised before the statement runs. A relation without one gets it
+    all the same where ``plain``, their columns as they lie in the files, are not of these ``types``.
+    """
 
     relation: str
     select: str
     barrier: bool
+    plain: str = ""
+    types: tuple[str, ...] = ()
 
 
 class SourceRequest(msgspec.Struct, frozen=True):
@@ -38,11 +44,23 @@ class OutputRequest(msgspec.Struct, frozen=True):
     delimiter: str
 
 
+class ChangeRequest(msgspec.Struct, frozen=True):
+    """Rows of an Iceberg table to write into ``folder``: the path of its metadata, and the columns of the statement.
+
+    The statement gives the file's URI, the row's place, the partition's number, whether there is a new row, and its values.
+    """
+
+    folder: str
+    metadata: str
+    columns: tuple[str, ...]
+    rewrite: bool
+
+
 class Request(msgspec.Struct, frozen=True):
     """A query: the statement, its relations, and every path that the instance may open.
 
-    With ``describe`` only its types are asked for; with ``output`` it goes into files. ``lenient`` are texts within the
-    relations, and what to put in their place where a column is in no file.
+    With ``describe`` only its types are asked for; with ``output`` or ``change`` it goes into files. ``lenient``
+    are texts within the relations, and what to put in their place where a column is in no file.
     """
 
     sql: str
@@ -51,6 +69,7 @@ class Request(msgspec.Struct, frozen=True):
     describe: bool = False
     output: OutputRequest | None = None
     sources: tuple[SourceRequest, ...] = ()
+    change: ChangeRequest | None = None
     lenient: dict[str, str] = {}
 
 

@@ -43,6 +43,13 @@ def _read_parquet(table: Table, files: Sequence[DataFile]) -> str:
     return f"read_parquet({_paths(files)}, hive_partitioning=false, union_by_name={str(len(files) > 1).lower()})"
 
 
+def plain_parquet(scan: Scan, columns: Sequence[Column]) -> str:
+    """The columns as they lie in the files, each read as its own partition reads them; empty where none is read."""
+    items = ", ".join(name(column.name) for column in columns)
+    reads = [_read_parquet(scan.planned.governed.table, files) for files in _by_partition(scan).values()]
+    return " UNION ALL ".join(f"SELECT {items} FROM {read}" for read in reads) if items else ""  # noqa: S608 - names are quoted
+
+
 def lenient_parquet(scan: Scan) -> Mapping[str, str]:
     """What to read where a column is in none of the files: the same, with the table's columns as nulls beside it.
 
@@ -202,7 +209,7 @@ def is_iceberg(table: Table) -> bool:
 def _source_options(table: Table) -> Mapping[str, str]:
     """Properties that the worker knows; ``mapping.<column>`` names a column's key in the JSON."""
     if is_iceberg(table):
-        return {"metadata_location": table.parameters.get("metadata_location", "")}
+        return {name: table.parameters.get(name, "") for name in ("metadata_location", "$as_of")}
     return {
         key: value
         for key, value in table.serde_parameters.items()

@@ -31,8 +31,19 @@ def prepare(connection: duckdb.DuckDBPyConnection, request: Request) -> None:
         except _UNREADABLE as error:
             raise BadFile(f"a {source.format} file cannot be read") from error
     for scan in request.scans:
-        kind = "TEMP TABLE" if scan.barrier else "TEMP VIEW"
-        _create(connection, kind, scan, request.lenient)
+        barrier = scan.barrier or not _of_their_types(connection, scan)
+        _create(connection, "TEMP TABLE" if barrier else "TEMP VIEW", scan, request.lenient)
+
+
+def _of_their_types(connection: duckdb.DuckDBPyConnection, scan: ScanRequest) -> bool:
+    """Whether the files' columns are of the table's types, so that no value can fail to become one."""
+    if not scan.plain:
+        return True
+    try:
+        described = connection.execute(f"DESCRIBE {scan.plain}").fetchall()
+    except duckdb.BinderException:
+        return False
+    return tuple(str(row[1]) for row in described) == scan.types
 
 
 def _create(connection: duckdb.DuckDBPyConnection, kind: str, scan: ScanRequest, lenient: dict[str, str]) -> None:

@@ -4,6 +4,7 @@ Run as ``python -m lakewarden.engines.duckdb.worker``; the settings come as the 
 """
 
 import io
+import json
 import os
 import sys
 from typing import BinaryIO
@@ -12,7 +13,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from lakewarden.engines.duckdb import confine, iceberg, reading, recheck, seccomp, writing
+from lakewarden.engines.duckdb import confine, iceberg, iceberg_rows, reading, recheck, seccomp, writing
 from lakewarden.engines.duckdb.macros import needed
 from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
 from lakewarden.engines.duckdb.values import JAVA_DOUBLE, JAVA_DOUBLE_CAST, java_double, text_sql
@@ -97,12 +98,16 @@ def _lock(connection: duckdb.DuckDBPyConnection, paths: tuple[str, ...], folder:
 def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: BinaryIO) -> None:
     try:
         recheck.check(connection, request.sql, frozenset(scan.relation for scan in request.scans))
-        _lock(connection, request.paths, request.output.folder if request.output is not None else "")
+        _lock(connection, request.paths, _folder(request))
         made: set[str] = set()
         _make_macros(connection, " ".join((request.sql, *(scan.select for scan in request.scans))), made)
         reading.prepare(connection, request)
         described = connection.execute(f"DESCRIBE {request.sql}").fetchall()
         types = tuple(str(row[1]) for row in described)
+        if request.change is not None:
+            written = json.dumps(iceberg_rows.write(connection, request.sql, request.change))
+            _send(sink, msgspec.msgpack.encode(Reply(types=types, message=written)))
+            return
         if request.describe or request.output is not None:
             rows = writing.write(connection, request.sql, request.output) if request.output is not None else 0
             _send(sink, msgspec.msgpack.encode(Reply(types=types, rows=rows)))
@@ -114,7 +119,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         reader = connection.execute(statement).to_arrow_reader(_BATCH_ROWS)
         batches = iter(reader)
         first = next(batches, None)
-    except (duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, pa.ArrowException) as error:
+    except _FAILURES as error:
         _send(sink, msgspec.msgpack.encode(Reply(error=type(error).__name__, message=str(error)[:2000])))
         return
     _send(sink, msgspec.msgpack.encode(Reply(types=types)))
@@ -128,6 +133,18 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         return
     _send(sink, b"")
     _send(sink, msgspec.msgpack.encode(Reply()))
+
+
+_FAILURES = (
+    duckdb.Error, recheck.Refused, reading.BadFile, iceberg.Unread, iceberg.NoVersion, iceberg_rows.Repeated,
+    iceberg_rows.NullRefused, iceberg_rows.TooManyPartitions, pa.ArrowException,
+)  # fmt: skip
+
+
+def _folder(request: Request) -> str:
+    """The only folder that the query may write to, where it writes files."""
+    written = request.output or request.change
+    return written.folder if written is not None else ""
 
 
 def _make_macros(connection: duckdb.DuckDBPyConnection, sql: str, made: set[str]) -> None:

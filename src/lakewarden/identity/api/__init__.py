@@ -9,6 +9,7 @@ from lakewarden.identity.api import (
     credentials,
     groups,
     holders,
+    mfa,
     policies,
     profiles,
     providers,
@@ -17,6 +18,7 @@ from lakewarden.identity.api import (
     users,
 )
 from lakewarden.identity.last_used import LastUses
+from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
 from lakewarden.identity.service import IdentityService
@@ -34,6 +36,7 @@ class Iam:
     providers: Providers
     simulator: Simulator
     uses: LastUses
+    mfa: MfaDevices
 
 
 def operations(iam: Iam) -> Operations:
@@ -46,6 +49,7 @@ def operations(iam: Iam) -> Operations:
         *holders.operations(iam.identity),
         *credentials.operations(iam.identity, iam.settings, iam.uses),
         *account.operations(iam.identity, iam.settings, iam.uses),
+        *mfa.operations(iam.identity, iam.mfa),
         *profiles.operations(iam.identity, iam.profiles),
         *providers.operations(iam.identity, iam.providers),
         *simulation.operations(iam.identity, iam.simulator),

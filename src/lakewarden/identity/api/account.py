@@ -24,6 +24,7 @@ from lakewarden.identity.model import (
     Group,
     Holder,
     InstanceProfile,
+    MfaDevice,
     OidcProvider,
     PasswordPolicy,
     Policy,
@@ -104,6 +105,7 @@ def _password_policy_answer(policy: PasswordPolicy) -> Mapping[str, Any]:
 def _summary(service: IdentityService) -> Mapping[str, int]:
     users = service.all(User)
     policies = service.all(Policy)
+    devices = service.all(MfaDevice)
     return {
         "Users": len(users),
         "UsersQuota": entities.QUOTAS[User],
@@ -129,8 +131,8 @@ def _summary(service: IdentityService) -> Mapping[str, int]:
         "RolePolicySizeQuota": 10240,
         "PolicySizeQuota": 6144,
         "AssumeRolePolicySizeQuota": 2048,
-        "MFADevices": 0,
-        "MFADevicesInUse": 0,
+        "MFADevices": len(devices),
+        "MFADevicesInUse": sum(bool(device.user_id) for device in devices),
         "AccountMFAEnabled": 0,
         "AccountAccessKeysPresent": 0,
         "AccountPasswordPresent": 0,

@@ -30,14 +30,15 @@ def main() -> None:
         if orders["die_with_parent"]:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _limit(orders["memory"], orders["processes"], orders["cores"], orders["disk"])
-        _become(orders["uid"], orders["gid"])
+        _become(orders["uid"], orders["gid"], orders["groups"])
         with socket.socket() as door:
             door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             door.bind(("127.0.0.1", orders["port"]))
             door.listen(128)
             port = door.getsockname()[1]
             socket.send_fds(channel, [str(port).encode()], [door.fileno()])
-    os.umask(0o077)
+    # What lies in the common directory is its group's; a home is closed to all others, whatever its files say.
+    os.umask(0o007 if orders["common"] else 0o077)
     os.environ.clear()
     os.environ.update({name: value.replace("{port}", str(port)) for name, value in orders["environment"].items()})
     home = Path(orders["home"])
@@ -46,6 +47,8 @@ def main() -> None:
         _own_python(Path(orders["own_python"]), orders["python"], orders["packages"])
     except OSError as error:  # the home is full, or its owner has put something else there: the server's Python does
         sys.stderr.write(f"packages cannot be installed: {error}\n")
+    if orders["common"] and not os.path.lexists(home / "shared"):
+        (home / "shared").symlink_to(orders["common"])
     shared = _short(orders["shared"])
     _jupyter([one.replace("{shared}", shared) for one in orders["arguments"]], orders["profile"], orders["proof"])
 
@@ -67,11 +70,11 @@ def _line(channel: socket.socket) -> bytes:
     return received
 
 
-def _become(uid: int | None, gid: int | None) -> None:
+def _become(uid: int | None, gid: int | None, groups: list[int]) -> None:
     """Change to the space's own user, where the server is root; the kernel takes the capabilities with the change."""
     if uid is None or gid is None:
         return
-    os.setgroups([])
+    os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
 

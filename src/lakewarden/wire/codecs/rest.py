@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from lakewarden.kernel.call import Answer
 from lakewarden.wire.codecs import scalars
 from lakewarden.wire.codecs.message import Incoming
 from lakewarden.wire.codecs.scalars import Malformed
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def parse_head(shape: StructureShape, request: Incoming) -> dict[str, Any]:
@@ -89,11 +92,11 @@ def head_headers(operation: OperationModel, members: Mapping[str, Any]) -> list[
             continue
         wire_name = member.serialization.get("name", name)
         if location == "headers":
-            headers += [(f"{wire_name}{key}", _safe(item)) for key, item in value.items()]
+            headers += [(f"{wire_name}{key}", safe(item)) for key, item in value.items()]
         elif isinstance(member, ListShape):
-            headers.append((wire_name, _safe(",".join(_list_item(member.member, item) for item in value))))
+            headers.append((wire_name, safe(",".join(_list_item(member.member, item) for item in value))))
         else:
-            headers.append((wire_name, _safe(scalars.format_text(member, value, "rfc822"))))
+            headers.append((wire_name, safe(scalars.format_text(member, value, "rfc822"))))
     return headers
 
 
@@ -102,9 +105,10 @@ def _list_item(shape: Shape, item: Any) -> str:
     return '"' + text.replace('"', '\\"') + '"' if "," in text or '"' in text else text
 
 
-def _safe(text: str) -> str:
-    # INVARIANT: no line break leaves in a header, whatever a stored value holds.
-    return text.encode().decode("latin-1").replace("\r", " ").replace("\n", " ")
+def safe(text: str) -> str:
+    """A value as header bytes (UTF-8, read as Latin-1). What no header may hold becomes a space."""
+    # INVARIANT: no line break and no control character leaves in a header, whatever a stored value or a caller holds.
+    return _CONTROL.sub(" ", text).encode(errors="replace").decode("latin-1")
 
 
 def status(operation: OperationModel, answer: Answer) -> int:

@@ -68,7 +68,7 @@ def serialize(operation: OperationModel, answer: Answer, request_id: str) -> Out
     head = tuple(rest.head_headers(operation, answer.members))
     code = rest.status(operation, answer)
     if answer.body is not None:
-        kind = answer.members.get("ContentType") or "binary/octet-stream"
+        kind = rest.safe(answer.members.get("ContentType") or "binary/octet-stream")
         return Outgoing(code, answer.body, tuple(pair for pair in head if pair[0].lower() != "content-type"), kind)
     if operation.name == "GetBucketLocation":
         return Outgoing(code, _location(answer.members.get("LocationConstraint")), head, "application/xml")
