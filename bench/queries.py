@@ -1,14 +1,25 @@
-"""Short queries by many clients, the fixed cost of one, and a large result as one file beside the same page by page."""
+"""Short queries by many clients, beside a long one too, the fixed cost of one, and a large result as one file beside
+the same page by page.
 
+Client and server share the machine's processors: the processor time that a query costs is the figure that other load, and
+boto3's own share (a third of all), hardly touch.
+"""
+
+import itertools
 import statistics
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from bench._server import running
+from bench.calls import cpu_seconds
+from lakewarden.demo.server import RunningServer
 
 CLIENTS = 32
 SECONDS = 8.0
@@ -19,6 +30,10 @@ MIX = (
     "SELECT n, n * 2 AS m FROM UNNEST(sequence(1, 10)) AS s(n)",
     "SHOW DATABASES",
     "SELECT k, count(*) AS c FROM bench.small GROUP BY k ORDER BY k",
+)
+LONG = (
+    "SELECT count(*) AS c FROM UNNEST(sequence(1, 10000)) a(x) CROSS JOIN UNNEST(sequence(1, 10000)) b(y) "
+    "CROSS JOIN UNNEST(sequence(1, 10000)) c(z) WHERE x * y + z = 7"
 )
 
 
@@ -37,9 +52,53 @@ def run() -> list[tuple[str, float, str]]:
             athena.get_query_results(QueryExecutionId=execution)
             times.append((time.perf_counter() - started) * 1000)
         rows.append(("SELECT 1, start to rows in hand, boto3, median", statistics.median(times), "ms"))
-        rows.append((f"{CLIENTS} clients, short queries", rate(athena), "queries/s"))
+        rows += many(server, "short queries", athena, lambda number: MIX[number % len(MIX)])
+        fresh = itertools.count()
+        rows += many(server, "no text twice", athena, lambda number: f"{MIX[number % 2]} -- {next(fresh)}")
+        with long_query(session, server):
+            rows += many(server, "short queries beside another's long one", athena, lambda number: MIX[number % 4])
         rows += large(session, server.endpoint, athena)
     return rows
+
+
+def many(server: RunningServer, name: str, athena: Any, text: Callable[[int], str]) -> list[tuple[str, float, str]]:
+    """Rate, slowest hundredth and processor time of queries of one principal, two of which run at once by default."""
+    workers = [
+        int(child)
+        for task in Path(f"/proc/{server.pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    own, theirs = cpu_seconds(server.pid), {worker: cpu_seconds(worker) for worker in workers}
+    times, seconds = rate(athena, text)
+    cost = (cpu_seconds(server.pid) - own) / len(times) * 1000
+    # The worker of a long query that runs all the while is not counted: it is none of these queries'.
+    spent = sum(used for worker in workers if (used := cpu_seconds(worker) - theirs[worker]) < 0.9 * seconds)
+    name = f"{CLIENTS} clients, {name}"
+    return [
+        (name, len(times) / seconds, "queries/s"),
+        (f"{name}, slowest hundredth", statistics.quantiles(times, n=100)[-1] * 1000, "ms"),
+        (f"{name}, server's processor time a query", cost, "ms"),
+        (f"{name}, workers' processor time a query", spent / len(times) * 1000, "ms"),
+    ]
+
+
+@contextmanager
+def long_query(session: boto3.Session, server: RunningServer) -> Iterator[None]:
+    """Another principal's query that runs for longer than the block."""
+    iam = session.client("iam", endpoint_url=server.endpoint)
+    iam.create_user(UserName="long")
+    iam.attach_user_policy(UserName="long", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    key = iam.create_access_key(UserName="long")["AccessKey"]
+    athena = session.client(
+        "athena", endpoint_url=server.endpoint, aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )  # fmt: skip
+    output = {"OutputLocation": "s3://bench-results/long/"}
+    started = athena.start_query_execution(QueryString=LONG, ResultConfiguration=output)["QueryExecutionId"]
+    yield
+    state = athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]["State"]
+    assert state == "RUNNING", state
+    athena.stop_query_execution(QueryExecutionId=started)
 
 
 def wait(athena: Any, sql: str) -> str:
@@ -53,22 +112,26 @@ def wait(athena: Any, sql: str) -> str:
             return started
 
 
-def rate(athena: Any) -> float:
-    """Queries a second, each started, awaited and fetched. One principal, so that two run at once by default."""
-    done, ended = [0] * CLIENTS, time.perf_counter() + SECONDS
+def rate(athena: Any, text: Callable[[int], str]) -> tuple[list[float], float]:
+    """The seconds that each query took, started, awaited and fetched, and those of them all together."""
+    times: list[float] = []
+    started = time.perf_counter()
+    ended = started + SECONDS
 
     def client(number: int) -> None:
-        while time.perf_counter() < ended:
-            athena.get_query_results(QueryExecutionId=wait(athena, MIX[(number + done[number]) % len(MIX)]))
-            done[number] += 1
+        for turn in itertools.count(number):
+            begun = time.perf_counter()
+            if begun >= ended:
+                return
+            athena.get_query_results(QueryExecutionId=wait(athena, text(turn)))
+            times.append(time.perf_counter() - begun)
 
-    started = time.perf_counter()
     threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(done) / (time.perf_counter() - started)
+    return times, time.perf_counter() - started
 
 
 def large(session: boto3.Session, endpoint: str, athena: Any) -> list[tuple[str, float, str]]:

@@ -5,6 +5,7 @@ import secrets
 import string
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import structlog
@@ -87,27 +88,34 @@ class AuditRecorder:
         record = call_record(attempt, shown, self._account, new_uuid(), error)
         await asyncio.wrap_future(self._log.append(record))
 
-    def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
-        """One GetDataAccess record; durable when it returns. ``columns`` stand in the outcome's record, as at AWS."""
-        self._record_access(call, query_id, governed, ("SELECT",))
-        seen = accessed(governed, columns)
+    def data_access(self, call: Call, query_id: str, accesses: Sequence[tuple[GovernedTable, Sequence[str]]]) -> None:
+        """One GetDataAccess record each, all durable when it returns: together, they wait for one commit.
+
+        The columns stand in the outcome's record, as at AWS.
+        """
+        waiting = [self._append_access(call, query_id, governed, ("SELECT",)) for governed, _ in accesses]
+        for one in waiting:
+            one.result()
         with self._lock:
             tables = self._accesses.setdefault(query_id, {})
-            tables[str(seen["table"])] = tables.get(str(seen["table"]), {}) | seen
+            for seen in (accessed(governed, columns) for governed, columns in accesses):
+                tables[str(seen["table"])] = tables.get(str(seen["table"]), {}) | seen
 
     def write_access(
         self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ("INSERT",)
     ) -> None:
         """One GetDataAccess record of a table that is written to; durable when it returns."""
-        self._record_access(call, query_id, governed, permissions)
+        self._append_access(call, query_id, governed, permissions).result()
 
-    def _record_access(self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str]) -> None:
+    def _append_access(
+        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str]
+    ) -> "Future[None]":
         suffix = "".join(secrets.choice(_SESSION_LETTERS) for _ in range(10))
         session = f"AWSLF-00-{_REQUESTERS.get(call.service, 'AT')}-{self._account}-{suffix}"
         record = data_access_record(
             call, self._account, new_uuid(), new_uuid(), session, query_id, governed, permissions
         )
-        self._log.append(record).result()
+        return self._log.append(record)
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
         """How a query ended, with all that it accessed; durable when it returns."""

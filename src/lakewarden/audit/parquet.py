@@ -17,6 +17,6 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
     return pq.read_table(path, schema=schema)
 
 
-def after(path: Path, schema: pa.Schema, sequence: int) -> pa.Table:
-    """The rows of a file with a later sequence number."""
-    return read(path, schema).filter(pc.field("sequence") > sequence)
+def after(table: pa.Table, sequence: int) -> pa.Table:
+    """The rows with a later sequence number."""
+    return table.filter(pc.field("sequence") > sequence)

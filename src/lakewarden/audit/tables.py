@@ -183,7 +183,7 @@ class AuditTables:
                     break
                 new = []
                 if part.last > kept_from:
-                    table = _parquet().after(self._root / part.path, SCHEMAS[name], kept_from)
+                    table = _parquet().after(self._read(part), kept_from)
                     new = [self._store(name, kept_from + 1, part.last, table)]
                 self._replace([part], new)
                 (self._root / part.path).unlink()

@@ -229,8 +229,8 @@ class ResultStore(Protocol):
 class AccessAudit(Protocol):
     """Durable audit records that are not the API call's own. Returns only when the record is durable."""
 
-    def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None:
-        """One GetDataAccess record (SEMANTICS.md), before a byte of the table is read."""
+    def data_access(self, call: Call, query_id: str, accesses: Sequence[tuple[GovernedTable, Sequence[str]]]) -> None:
+        """One GetDataAccess record (SEMANTICS.md) for each table with its columns, before a byte of any is read."""
         ...
 
     def write_access(

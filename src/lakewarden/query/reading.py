@@ -143,16 +143,16 @@ class Reader:
     # Data
 
     def scans(self, read: Read, execution: Execution, call: Call, progress: Progress) -> Sequence[Scan]:
-        """Record each access, then find the files; raises QueryCancelled over the workgroup's limit."""
-        for view in read.views:
-            self._record(call, execution, view, view.access.columns)
-            progress.tables.append(_told(view, view.access.columns, None))
+        """Record all accesses, then find the files; raises QueryCancelled over the workgroup's limit."""
+        of_views = [(view, view.access.columns) for view in read.views]
+        of_scans = [(planned.governed, _columns_of(planned)) for planned in read.plan.scans]
+        # INVARIANT (no_answer_without_audit): the records are durable before a byte of any table is read.
+        if of_views or of_scans:
+            self._audit.data_access(call, execution.id, (*of_views, *of_scans))
+        progress.tables += [_told(view, columns, None) for view, columns in of_views]
         found = []
         wanted = pruning.conditions(read.plan)
-        for planned in read.plan.scans:
-            # INVARIANT (no_answer_without_audit): the record is durable before a byte of the table is read.
-            columns = [column.name for column in planned.columns if not column.name.startswith("$")]
-            self._record(call, execution, planned.governed, columns)
+        for planned, (_, columns) in zip(read.plan.scans, of_scans, strict=True):
             conditions, table = wanted.get(planned.relation, ()), planned.governed.table
             found_files = self._lake.files(call, table, pruning.equal_texts(table.partition_keys, conditions))
             files = _pruned(found_files, planned, conditions)
@@ -175,8 +175,10 @@ class Reader:
         """INVARIANT (no_answer_without_audit): the access to what is written to is durable before the first byte is."""
         self._audit.write_access(call, execution.id, governed, tuple(sorted(permissions)))
 
-    def _record(self, call: Call, execution: Execution, governed: GovernedTable, columns: Sequence[str]) -> None:
-        self._audit.data_access(call, execution.id, governed, columns)
+
+def _columns_of(planned: model.PlannedScan) -> Sequence[str]:
+    """The table's own columns that are read."""
+    return [column.name for column in planned.columns if not column.name.startswith("$")]
 
 
 def _as_of(governed: GovernedTable, version: str) -> GovernedTable:

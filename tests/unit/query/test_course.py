@@ -48,10 +48,12 @@ class Trail:
     away: bool = False
     before: Callable[[], None] = lambda: None
 
-    def data_access(self, call: Call, query_id: str, governed: GovernedTable, columns: Sequence[str]) -> None: ...
+    def data_access(
+        self, call: Call, query_id: str, accesses: Sequence[tuple[GovernedTable, Sequence[str]]]
+    ) -> None: ...
 
     def write_access(
-        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ("INSERT",)
+        self, call: Call, query_id: str, governed: GovernedTable, permissions: Sequence[str] = ()
     ) -> None: ...
 
     def outcome(self, call: Call, query_id: str, details: Mapping[str, object]) -> None:
