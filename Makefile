@@ -48,10 +48,10 @@ test: lint $(CLIENTS)/.ready ## Lint and every test of the default suite
 COVERAGE := 85
 
 test-long: setup $(CLIENTS)/.ready ## The nightly forms too
-	$(BIN)/pytest
+	$(BIN)/pytest --hypothesis-profile=random
 
 fuzz: setup ## Hostile bytes and statements, for longer
-	$(BIN)/pytest -m long tests
+	$(BIN)/pytest --hypothesis-profile=random -m long tests
 
 $(VENV)/.bench: $(VENV)/.ready bench/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock

@@ -1,12 +1,19 @@
-"""What several kinds of tests share: the PostgreSQL that the run starts for itself."""
+"""What several kinds of tests share: the PostgreSQL that the run starts for itself, and how cases are drawn."""
 
 import os
 from collections.abc import Iterator
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from tests.postgres import Cluster, binaries, cluster
+
+# The default suite draws the same cases each time: a commit is not refused for what chance found in another room.
+# The long forms draw new ones (pytest --hypothesis-profile=random).
+settings.register_profile("same", derandomize=True)
+settings.register_profile("random", derandomize=False)
+settings.load_profile("same")
 
 ABSENT = "PostgreSQL is not installed here (apt-get install postgresql), so nothing is shown about it"
 
