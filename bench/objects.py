@@ -1,6 +1,7 @@
 """Objects in and out over loopback, beside a plain write + fsync of the same disk and SeaweedFS, in the same run."""
 
 import asyncio
+import io
 import os
 import socket
 import statistics
@@ -34,31 +35,42 @@ def run() -> list[tuple[str, float, str]]:
         keys = session.get_credentials().get_frozen_credentials()
         ours = (server.endpoint, Credentials(keys.access_key, keys.secret_key))
         theirs = (peer.endpoint, Credentials(peer.access_key, peer.secret_key))
-        for endpoint, credentials in (ours, theirs):
+        clients = {}
+        for name, (endpoint, credentials) in (("Lakewarden", ours), ("SeaweedFS", theirs)):
             client = boto3.client(
                 "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id=credentials.access_key,
                 aws_secret_access_key=credentials.secret_key, config=Config(s3={"addressing_style": "path"}),
             )  # fmt: skip
+            clients[name] = client
             client.create_bucket(Bucket="bench")
             client.put_object(Bucket="bench", Key="small", Body=os.urandom(SMALL))
         body = os.urandom(SIZE)
         plain = [_plain(Path(scratch) / "plain", body) for _ in range(ROUNDS)]
         puts: dict[str, list[float]] = {"Lakewarden": [], "SeaweedFS": []}
         gets: dict[str, list[float]] = {"Lakewarden": [], "SeaweedFS": []}
+        parts: dict[str, list[float]] = {"Lakewarden": [], "SeaweedFS": []}
         for _ in range(ROUNDS):
             for name, (endpoint, credentials) in (("Lakewarden", ours), ("SeaweedFS", theirs)):
                 puts[name].append(_timed(lambda e=endpoint, c=credentials: _put(e, c, body)))
                 gets[name].append(_timed(lambda e=endpoint, c=credentials: _get(e, c)))
+                parts[name].append(
+                    _timed(lambda c=clients[name]: c.upload_fileobj(io.BytesIO(body), Bucket="bench", Key="parts"))
+                )
         rows.append(("256 MB plain write + fsync", statistics.median(plain), "GB/s"))
         for name in puts:
             rows.append((f"256 MB PUT, {name}", statistics.median(puts[name]), "GB/s"))
             rows.append((f"256 MB GET, {name}", statistics.median(gets[name]), "GB/s"))
+            rows.append((f"256 MB boto3 upload_fileobj (8 MiB parts), {name}", statistics.median(parts[name]), "GB/s"))
         rows.append(
             ("256 MB PUT against plain write", statistics.median(puts["Lakewarden"]) / statistics.median(plain), "x")
         )
         for name, (endpoint, credentials) in (("Lakewarden", ours), ("SeaweedFS", theirs)):
             rates = [asyncio.run(_rate(endpoint, credentials)) for _ in range(3)]
             rows.append((f"4 KB GET signed, {name}", statistics.median(rates), "calls/s"))
+        used = _cpu(server.pid)
+        for _ in range(ROUNDS):
+            _put(*ours, body)
+        rows.append(("256 MB PUT, server CPU", (_cpu(server.pid) - used) * 1e9 / (ROUNDS * SIZE), "s/GB"))
         core = min(os.sched_getaffinity(server.pid))
         for thread in Path(f"/proc/{server.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), {core})
@@ -86,6 +98,12 @@ def _timed(action: Callable[[], None]) -> float:
     started = time.perf_counter()
     action()
     return SIZE / 1e9 / (time.perf_counter() - started)
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class _Unsigned(S3SigV4Auth):  # type: ignore[misc]

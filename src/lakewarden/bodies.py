@@ -65,7 +65,11 @@ class LargeBody(asyncio.BufferedProtocol):
         """``nbytes`` have come."""
         self._filled += nbytes
         self._left -= nbytes
-        if self._filled == len(self._piece):
+        if self._cycle.response_complete:
+            # The answer did not wait for the body, and nobody will ask for it any more: read and forgotten.
+            self._ready.clear()
+            self._piece, self._filled = bytearray(), 0
+        elif self._filled == len(self._piece):
             self._hand_on(self._piece)
         if not self._left:
             self._ended()

@@ -14,6 +14,7 @@ from lakewarden import lock
 from lakewarden.adapters.audit_tables import ensure_catalog
 from lakewarden.adapters.crawls import CrawlerRoleLake
 from lakewarden.adapters.executions import KeptExecutions
+from lakewarden.adapters.expiry import AuditedExpiry
 from lakewarden.adapters.iceberg import GovernedIceberg
 from lakewarden.adapters.lake import GovernedLake
 from lakewarden.adapters.partitioning import GovernedPartitions
@@ -29,7 +30,9 @@ from lakewarden.audit.verify import Report
 from lakewarden.bootstrap_audit import AuditDatabases, AuditHalf, build_audit, master_keys, verify_log
 from lakewarden.bootstrap_studio import Identities, NotebookSettings, build_studio
 from lakewarden.catalog import api as catalog_api
+from lakewarden.catalog.api_classifiers import ClassifierHandlers
 from lakewarden.catalog.api_crawlers import CrawlerHandlers
+from lakewarden.catalog.classifiers import Classifiers
 from lakewarden.catalog.crawler_store import CrawlerStore
 from lakewarden.catalog.crawlers import CrawlerService
 from lakewarden.catalog.iceberg import IcebergCommits
@@ -55,6 +58,7 @@ from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import AccessKey, User
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
+from lakewarden.identity.saml import SamlIdentities
 from lakewarden.identity.sealed import KEY_BYTES, KeyRing
 from lakewarden.identity.service import IdentityService
 from lakewarden.identity.simulate import Simulator
@@ -80,6 +84,7 @@ from lakewarden.query.workgroups import WorkGroups
 from lakewarden.state import AUDIT, AUDIT_INDEX, STATE, Database, Presence, UnusableDatabase
 from lakewarden.state.migrate import migrate
 from lakewarden.storage import api as storage_api
+from lakewarden.storage.expire import Expirer
 from lakewarden.storage.local import LocalBlobs
 from lakewarden.storage.ports import Blobs
 from lakewarden.storage.remote import RemoteBlobs, place_of
@@ -211,7 +216,12 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         LinkedRoles(identities, now), providers, Simulator(identity, directory_of_people), uses, mfa,
     )  # fmt: skip
     tokens = TokenService(
-        directory_of_people, ring, account, WebIdentities(providers, ProviderKeys(directory.provider_keys)), mfa
+        directory_of_people,
+        ring,
+        account,
+        WebIdentities(providers, ProviderKeys(directory.provider_keys)),
+        mfa,
+        SamlIdentities(providers, account),
     )
 
     index, blobs = StorageStore(database), _blobs(config, directory, alone=alone)
@@ -224,19 +234,24 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
     recorder = audit.recorder
+    expirer = Expirer(storage, index, uploads, AuditedExpiry(audit.log, account, region, now), now)
     catalog_store = CatalogStore(database)
     permissions = PermissionService(PermissionStore(database), catalog_store, identity, account, now)
     catalog = CatalogService(catalog_store, permissions, now)
     partitions = PartitionService(catalog_store, catalog, permissions, now)
 
+    crawler_store = CrawlerStore(database)
     crawlers = CrawlerService(
-        CrawlerStore(database),
+        crawler_store,
         CrawlerRoleLake(catalog, partitions, storage, guard, directory_of_people, audit.log, now, account, region),
         now,
     )
     if alone:
         crawlers.recover()
-    crawling = CrawlerHandlers(crawlers, catalog_store.attached, account, region, now)
+    crawling = (
+        *CrawlerHandlers(crawlers, catalog_store.attached, account, region, now).operations(),
+        *ClassifierHandlers(Classifiers(crawler_store, now)).operations(),
+    )
     vending = permissions.vending(
         RegisteredRoleSessions(
             identities, LinkedRoles(identities, now), directory_of_people, ring, PermissionStore(database), account
@@ -285,7 +300,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
         "iam": identity_api.operations(iam),
         "sts": sts.operations(tokens, account),
         "s3": storage_api.operations(storage, uploads, guard, account),
-        "glue": catalog_api.operations(catalog, partitions, account, region, crawling.operations()),
+        "glue": catalog_api.operations(catalog, partitions, account, region, crawling),
         "lakeformation": permissions_api.operations(permissions, vending, account, region),
         "athena": query_api.operations(
             query_api.Handlers(queries, Fetcher(live, results), groups, prepared, lake), account, region
@@ -303,11 +318,12 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     app = App(dispatcher, own_pages, studio.pages(dispatcher), studio.site)
     ensure_catalog(catalog_store, PermissionStore(database), now())
     audit.start()
+    crawlers.begin()
     databases = (database, audit_database, index_database)
     return Server(
         app, services, studio.apps, health, queries, trail_lake, crawlers, engine, scribe, audit, uses, threads, presence,
         databases,
-        SweepThread(sweeper),
+        SweepThread(sweeper, expirer),
     )  # fmt: skip
 
 

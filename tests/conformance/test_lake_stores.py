@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lakewarden.catalog.attached import Attached
-from lakewarden.catalog.crawler_store import CrawlerRecord, CrawlerStore, Run, finished
+from lakewarden.catalog.crawler_store import ClassifierRecord, CrawlerRecord, CrawlerStore, Run, finished
 from lakewarden.catalog.details import position_of
 from lakewarden.catalog.model import PartitionRecord
 from lakewarden.catalog.partition_filter import partition_condition
@@ -185,3 +185,18 @@ def test_revocation_is_immediate_for_the_hundredth_principal_too(database: Datab
     with store.write() as records:
         records.drop_grants("db", "t")
     assert readable() == [()] * 100
+
+
+def test_due_crawlers_and_classifiers(database: Database) -> None:
+    store = CrawlerStore(database)
+    with store.write() as crawlers:
+        for name, due in (("never", ""), ("early", "2026-01-31T09:00:00+00:00"), ("late", "2026-01-31T10:00:00+00:00")):
+            crawlers.put(CrawlerRecord(name, {"Name": name}, "READY", 1, NOW, NOW, due=due))
+        crawlers.put_classifier(ClassifierRecord("ü", {"CsvClassifier": {"Name": "ü"}}, 2, NOW, NOW))
+    with store.read() as crawlers:
+        assert [one.name for one in crawlers.due(NOW)] == ["early"]
+        assert [one.name for one in crawlers.due("2026-01-31T10:00:00.000001+00:00")] == ["early", "late"]
+        assert crawlers.classifiers() == [crawlers.classifier("ü")]
+    with store.write() as crawlers:
+        crawlers.remove_classifier("ü")
+        assert crawlers.classifier("ü") is None

@@ -22,6 +22,7 @@ RESHAPES = (
     "ALTER TABLE {t} CHANGE COLUMN {secret} id2 string",
     "ALTER TABLE {t} ADD COLUMNS (more int)",
     "ALTER TABLE {t} SET TBLPROPERTIES ('vacuum_max_snapshot_age_seconds' = '1')",
+    "ALTER TABLE {t} RENAME TO {t}_new",
     "DROP TABLE {t}",
 )
 
@@ -167,3 +168,20 @@ def test_dropping_takes_the_data_and_no_other(table: Governed) -> None:
     assert len(table.objects()) > 3
     table.must("admin", "DROP TABLE {t}")
     assert table.objects() == {f"iceberg/{table.name}/data/foreign.parquet"}
+
+
+def test_no_escalation_by_another_name(table: Governed) -> None:
+    """Who renames a table is the creator of the new one: all rights are not enough, they must be its to give."""
+    table.grant(FULL, "ALL")
+    assert "Required All with grant option" in table.ask(FULL, "ALTER TABLE {t} RENAME TO {t}_new").reason
+    table.must("admin", "ALTER TABLE {t} RENAME TO {t}_new")
+    assert table.ask("admin", "SELECT * FROM {t}").reason.startswith("TABLE_NOT_FOUND")
+    assert table.ask(FULL, "SELECT * FROM {t}_new").reason.startswith("TABLE_NOT_FOUND")
+    table.must("admin", "INSERT INTO {t}_new VALUES (3, 'z')")
+    table.must("admin", "ALTER TABLE {t}_new RENAME TO {t}")
+    assert table.rows() == [["1", "x"], ["2", "y"], ["3", "z"]]
+    other = table.lake.dataset.table
+    taken = table.ask("admin", "ALTER TABLE {t} RENAME TO " + other)
+    assert "already exists" in taken.reason
+    hive = table.ask("admin", f"ALTER TABLE {other} RENAME TO other")
+    assert hive.reason.startswith("NOT_SUPPORTED")

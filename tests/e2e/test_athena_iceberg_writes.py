@@ -1,11 +1,14 @@
 """Iceberg tables written through Athena SQL, and read again by Athena and by pyiceberg."""
 
 import json
+import random
+import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 import pytest
 
 from lakewarden.demo.walkthrough import LIMITED
@@ -156,6 +159,30 @@ def test_tables_are_made_of_queries(lake: Lake, table: str) -> None:
     assert within.reason.startswith("NOT_SUPPORTED: An Iceberg table among query results")
 
 
+def test_parameters_are_values(lake: Lake, table: str) -> None:
+    create(lake, table)
+    ok(lake.query("admin", f"INSERT INTO {table} VALUES (1, 'a'), (2, 'b')"))
+    athena = lake.client("admin", "athena")
+    context = {
+        "QueryExecutionContext": {"Database": lake.dataset.database},
+        "ResultConfiguration": {"OutputLocation": f"s3://{lake.results}/admin/"},
+    }
+    ok(lake.query("admin", f"PREPARE {table} FROM UPDATE {table} SET name = ? WHERE id = ?"))
+    for sql, parameters in (
+        (f"EXECUTE {table} USING 'x', 1", []),
+        (f"DELETE FROM {table} WHERE name = ?", ["'b'' OR 1=1'"]),
+    ):
+        more = {"ExecutionParameters": parameters} if parameters else {}
+        started = athena.start_query_execution(QueryString=sql, **context, **more)["QueryExecutionId"]
+        while True:
+            status = athena.get_query_execution(QueryExecutionId=started)["QueryExecution"]["Status"]
+            if status["State"] in {"SUCCEEDED", "FAILED", "CANCELLED"}:
+                break
+        assert status["State"] == "SUCCEEDED", status
+    assert rows(lake, table) == [["1", "x"], ["2", "b"]]
+    ok(lake.query("admin", f"DEALLOCATE PREPARE {table}"))
+
+
 @pytest.mark.parametrize(
     ("sql", "reason"),
     [
@@ -188,3 +215,35 @@ def kept(lake: Lake) -> Iterator[str]:
     ok(lake.query("admin", f"INSERT INTO {name} VALUES (1, 'a')"))
     yield name
     lake.query("admin", f"DROP TABLE {name}")
+
+
+def test_any_sequence_of_changes_leaves_what_a_plain_table_holds(lake: Lake, table: str) -> None:
+    """The same statements, drawn at random, on the Iceberg table and on a table of DuckDB's own."""
+    pick, plain = random.Random(7), duckdb.connect(":memory:")
+    plain.execute("CREATE TABLE plain (id bigint, name varchar, part bigint)")
+    create(lake, table, "id bigint, name string, part bigint", "PARTITIONED BY (part, bucket(3, id))")
+    told: list[str] = []
+    for number in range(16):
+        low, high = sorted((pick.randrange(40), pick.randrange(40)))
+        part = pick.randrange(3)
+        made = {
+            "insert": f"INSERT INTO {{t}} SELECT n, 'r{number}', n % 3 FROM UNNEST(sequence({low}, {high})) AS s(n)",
+            "delete": f"DELETE FROM {{t}} WHERE id BETWEEN {low} AND {high} AND part = {part}",
+            "update": f"UPDATE {{t}} SET name = name || 'u', part = (part + 1) % 3 WHERE id % 4 = {part}",
+            "self": f"DELETE FROM {{t}} WHERE id IN (SELECT id FROM {{t}} GROUP BY id HAVING count(*) > {1 + part})",
+            "merge": f"MERGE INTO {{t}} USING (SELECT n AS id, n % 3 AS part FROM UNNEST(sequence({low}, {high})) AS s(n)) AS s "
+            f"ON {{t}}.id = s.id AND {{t}}.name IS NOT NULL WHEN MATCHED AND s.part = {part} THEN DELETE "
+            f"WHEN MATCHED THEN UPDATE SET name = 'm{number}' WHEN NOT MATCHED THEN INSERT (id, part) VALUES (s.id, s.part)",
+            "tidy": "OPTIMIZE {t} REWRITE DATA USING BIN_PACK",
+        }
+        kind = pick.choice(list(made) if number else ["insert"])
+        told.append(made[kind])
+        ok(lake.query("admin", made[kind].format(t=table)))
+        if kind != "tidy":
+            same = made[kind].format(t="plain")
+            same = re.sub(r"UNNEST\(sequence\((\d+), (\d+)\)\)", r"range(\1, \2 + 1)", same)
+            plain.execute(same)
+        found = ok(lake.query("admin", f"SELECT id, name, part FROM {table} ORDER BY 1, 2, 3")).rows[1:]
+        expected = plain.execute("SELECT id, name, part FROM plain ORDER BY 1, 2 NULLS LAST, 3").fetchall()
+        assert found == [[None if one is None else str(one) for one in row] for row in expected], told
+    plain.close()

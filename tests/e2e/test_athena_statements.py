@@ -1,5 +1,6 @@
 """Athena's statements through boto3 against a real server."""
 
+import json
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -311,4 +312,17 @@ def test_partitions_by_statement(lake: Lake, run: Run, name: str) -> None:
     assert lake.query(LIMITED, f"MSCK REPAIR TABLE {name}").state == "FAILED"
     wrong = lake.query("admin", f"ALTER TABLE {name} ADD PARTITION (night = '3')")
     assert "must name the keys day" in wrong.reason
+    run(f"DROP TABLE {name}")
+
+
+def test_an_insert_is_on_record_as_an_access_of_its_target(lake: Lake, run: Run, name: str) -> None:
+    run(f"CREATE TABLE {name} AS SELECT 1 AS a")
+    inserted = run(f"INSERT INTO {name} SELECT 2")
+    events = lake.client("admin", "cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "GetDataAccess"}], MaxResults=10
+    )["Events"]
+    asked = [json.loads(event["CloudTrailEvent"])["requestParameters"] for event in events]
+    found = [one for one in asked if inserted.id in one["auditContext"]["additionalAuditContext"]]
+    assert [one["permissions"] for one in found] == [["INSERT"]]
+    assert found[0]["tableArn"].endswith(f"/{lake.dataset.database}/{name}")
     run(f"DROP TABLE {name}")

@@ -14,6 +14,8 @@ from pyathena.async_cursor import AsyncCursor, AsyncDictCursor
 from pyathena.cursor import DictCursor
 from pyathena.pandas.async_cursor import AsyncPandasCursor
 from pyathena.pandas.cursor import PandasCursor
+from pyathena.s3fs.async_cursor import AsyncS3FSCursor
+from pyathena.s3fs.cursor import S3FSCursor
 
 from lakewarden.demo.walkthrough import FULL
 from tests.e2e.conftest import Lake
@@ -44,7 +46,8 @@ def test_pyathena_dict_pandas_and_async_cursors(lake: Lake, connection: Any) -> 
     assert len(frame) == len(expected)
     chunks = connection.cursor(PandasCursor).execute(sql, chunksize=100).as_pandas()
     assert sum(len(chunk) for chunk in chunks) == len(expected)
-    for kind in (AsyncCursor, AsyncDictCursor, AsyncPandasCursor):
+    assert connection.cursor(S3FSCursor).execute(sql).fetchall() == expected
+    for kind in (AsyncCursor, AsyncDictCursor, AsyncPandasCursor, AsyncS3FSCursor):
         cursor = connection.cursor(kind)
         _, future = cursor.execute(sql)
         assert len(future.result().fetchall()) == len(expected)
@@ -92,6 +95,8 @@ def test_the_sqlalchemy_dialect(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> 
         assert lake.dataset.table in inspector.get_table_names()
         columns = [column["name"] for column in inspector.get_columns(lake.dataset.table)]
         assert columns == [name for name, _ in lake.dataset.columns]
+        assert inspector.has_table(lake.dataset.table)
+        assert not inspector.has_table("nowhere")
         table = sa.Table(lake.dataset.table, sa.MetaData(), autoload_with=engine)
         with engine.connect() as opened:
             count = opened.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()

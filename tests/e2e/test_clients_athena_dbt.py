@@ -34,6 +34,10 @@ DBT_MODELS = {
     "models/as_view.sql": "select arm, n from {{ ref('as_table') }} where n > 0",
     "models/by_day.sql": "{{ config(materialized='incremental', incremental_strategy='append', partitioned_by=['day']) }} "
     "select n, cast('2020-01-01' as date) as day from {{ ref('as_table') }}",
+    "models/iced.sql": "{{ config(materialized='table', table_type='iceberg', partitioned_by=['bucket(arm, 2)']) }} "
+    "select arm, n from {{ ref('as_table') }}",
+    "models/merged.sql": "{{ config(materialized='incremental', table_type='iceberg', incremental_strategy='merge', "
+    "unique_key='arm') }} select arm, n + {% if is_incremental() %} 1 {% else %} 0 {% endif %} as n from {{ ref('iced') }}",
     "models/schema.yml": """
 version: 2
 sources: [{name: raw, schema: DATABASE, tables: [{name: TABLE}]}]
@@ -60,4 +64,8 @@ def test_dbt_athena_seeds_models_and_tests(lake: Lake, tmp_path: Path) -> None:
     database = lake.dataset.database
     assert lake.query("admin", f"SELECT sum(n) FROM {database}.as_view").rows[1] == [str(lake.dataset.row_count)]
     assert lake.query("admin", f"SELECT count(*) FROM {database}.letters").rows[1] == ["2"]
+    arms = lake.query("admin", f"SELECT count(*), sum(n) FROM {database}.iced").rows[1]
+    assert arms[1] == str(lake.dataset.row_count)
+    again = lake.query("admin", f"SELECT count(*), sum(n) FROM {database}.merged").rows[1]
+    assert again == [arms[0], str(lake.dataset.row_count + int(arms[0] or 0))]
     assert lake.query("admin", f"SHOW PARTITIONS {database}.by_day").rows == [["day=2020-01-01"]]

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.e2e.lake_house import BUCKET, VISITS, House, columns, query, refused, table_input
+from tests.e2e.lake_house import BUCKET, VISITS, House, Person, columns, query, refused, table_input
 
 
 def test_tags_open_and_close_tables_and_columns(house: House) -> None:
@@ -130,3 +130,81 @@ def test_the_resource_policy_and_tags_take_part_in_iam(house: House) -> None:
     glue.delete_resource_policy(PolicyHashCondition=digest)
     with refused("EntityNotFound"):
         glue.get_resource_policy()
+
+
+def test_hybrid_access_mode_goes_principal_by_principal(house: House) -> None:
+    glue, lake, s3, iam = (house.client(name) for name in ("glue", "lakeformation", "s3", "iam"))
+    person, other = house.person("hybrid-one"), house.person("hybrid-two")
+    glue.create_table(DatabaseName="clinic", TableInput=table_input("mixed", PartitionKeys=[]))
+    s3.put_object(Bucket=BUCKET, Key="mixed/x.csv", Body=b"id,region,ssn\n1,eu,x\n")
+    table = {"Table": {"DatabaseName": "clinic", "Name": "mixed"}}
+    everybody = {"DataLakePrincipalIdentifier": "IAM_ALLOWED_PRINCIPALS"}
+    lake.grant_permissions(Principal=everybody, Resource=table, Permissions=["ALL"])
+    mine = person.client("glue")
+    assert columns(mine.get_table(DatabaseName="clinic", Name="mixed")["Table"]) == ["id", "region", "ssn"]
+    assert state(person, "SELECT * FROM clinic.mixed") == "FAILED"  # IAM on S3 decides, and does not allow it
+    reading = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": f"arn:aws:s3:::{BUCKET}*"}
+    for name in ("hybrid-one", "hybrid-two"):
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [reading]})
+        iam.put_role_policy(RoleName=name, PolicyName="s3", PolicyDocument=policy)
+    assert query(person, "SELECT * FROM clinic.mixed")[1:] == [["1", "eu", "x"]]
+    settings = lake.get_data_lake_settings()["DataLakeSettings"]
+    lake.put_data_lake_settings(DataLakeSettings={**settings, "AllowFullTableExternalDataAccess": True})
+    region = house.server.administrator["Region"]
+    with refused("AccessDenied"):  # where IAM decides, no credentials are vended
+        person.client("lakeformation").get_temporary_glue_table_credentials(
+            TableArn=f"arn:aws:glue:{region}:{house.account}:table/clinic/mixed", Permissions=["SELECT"]
+        )
+    asked = {"Principal": {"DataLakePrincipalIdentifier": person.arn}, "Resource": table}
+    with refused("AccessDenied"):
+        person.client("lakeformation").create_lake_formation_opt_in(**asked)
+    named = {"DatabaseName": "clinic", "Name": "mixed", "ColumnNames": ["id"]}
+    person.grant({"TableWithColumns": named}, "SELECT")
+    lake.create_lake_formation_opt_in(**asked)
+    assert query(person, "SELECT * FROM clinic.mixed") == [["id"], ["1"]]
+    assert columns(mine.get_table(DatabaseName="clinic", Name="mixed")["Table"]) == ["id"]
+    assert query(other, "SELECT * FROM clinic.mixed")[1:] == [["1", "eu", "x"]]
+    told = person.client("lakeformation").list_lake_formation_opt_ins()["LakeFormationOptInsInfoList"]
+    assert [one["Resource"]["Table"]["Name"] for one in told] == ["mixed"]
+    lake.delete_lake_formation_opt_in(**asked)
+    assert query(person, "SELECT * FROM clinic.mixed")[1:] == [["1", "eu", "x"]]
+    lake.revoke_permissions(Principal=everybody, Resource=table, Permissions=["ALL"])
+    assert query(person, "SELECT * FROM clinic.mixed") == [["id"], ["1"]]
+    assert state(other, "SELECT * FROM clinic.mixed") == "FAILED"
+
+
+def state(person: Person, sql: str) -> str:
+    try:
+        query(person, sql)
+    except AssertionError as error:
+        return str(error.args[0]["State"])
+    return "SUCCEEDED"
+
+
+def test_every_table_means_those_to_come_and_no_other_database_s(house: House) -> None:
+    glue, person = house.client("glue"), house.person("wild")
+    for name in ("wild1", "wild10"):
+        glue.create_database(DatabaseInput={"Name": name})
+        glue.create_table(DatabaseName=name, TableInput=table_input("before", PartitionKeys=[]))
+    person.grant({"Table": {"DatabaseName": "wild1", "TableWildcard": {}}}, "SELECT", option=["SELECT"])
+    glue.create_table(DatabaseName="wild1", TableInput=table_input("after", PartitionKeys=[]))
+    mine, others = person.client("glue"), house.person("wild-friend")
+    assert [one["Name"] for one in mine.get_databases()["DatabaseList"]] == ["wild1"]
+    assert [one["Name"] for one in mine.get_tables(DatabaseName="wild1")["TableList"]] == ["after", "before"]
+    with refused("AccessDenied"):
+        mine.get_tables(DatabaseName="wild10")
+    lake = person.client("lakeformation")
+    friend = {"DataLakePrincipalIdentifier": others.arn}
+    named = {"DatabaseName": "wild1", "Name": "after", "ColumnNames": ["id"]}
+    lake.grant_permissions(Principal=friend, Resource={"TableWithColumns": named}, Permissions=["SELECT"])
+    for resource, permission in (
+        ({"Table": {"DatabaseName": "wild1", "TableWildcard": {}}}, "ALL"),
+        ({"Table": {"DatabaseName": "wild1", "Name": "after"}}, "INSERT"),
+        ({"Table": {"DatabaseName": "wild10", "Name": "before"}}, "SELECT"),
+        ({"Database": {"Name": "wild1"}}, "CREATE_TABLE"),
+    ):
+        with refused("AccessDenied"):
+            lake.grant_permissions(Principal=friend, Resource=resource, Permissions=[permission])
+    person.revoke({"Table": {"DatabaseName": "wild1", "TableWildcard": {}}}, "SELECT")
+    assert mine.get_databases()["DatabaseList"] == []
+    assert columns(others.client("glue").get_table(DatabaseName="wild1", Name="after")["Table"]) == ["id"]

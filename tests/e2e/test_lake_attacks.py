@@ -1,5 +1,6 @@
 """What a curious scientist tries on the governed lake, through unmodified boto3."""
 
+import json
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -206,3 +207,50 @@ def test_the_null_partition_reads_as_null(house: House) -> None:
     assert query(person, "SELECT count(*), count(dt), count(n) FROM clinic.nulls")[1] == ["4", "2", "2"]
     found = glue.get_partitions(DatabaseName="clinic", TableName="nulls", Expression="dt IS NULL")["Partitions"]
     assert sorted(one["Values"] for one in found) == [[null, "2"], [null, null]]
+
+
+def test_the_resource_policy_holds_for_what_athena_makes_too(house: House) -> None:
+    glue, person = house.client("glue"), house.person("maker")
+    person.grant({"Database": {"Name": "clinic"}}, "CREATE_TABLE")
+    region = house.server.administrator["Region"]
+    statement = {
+        "Effect": "Deny", "Principal": {"AWS": person.arn}, "Action": "glue:CreateTable",
+        "Resource": f"arn:aws:glue:{region}:{house.account}:table/clinic/forbidden*",
+    }  # fmt: skip
+    glue.put_resource_policy(PolicyInJson=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    place = "'s3://lake-results/made/'"
+    for sql in (
+        f"CREATE TABLE clinic.forbidden1 WITH (external_location = {place}) AS SELECT 1 AS a",
+        f"CREATE EXTERNAL TABLE clinic.forbidden2 (a int) LOCATION {place}",
+        "CREATE VIEW clinic.forbidden3 AS SELECT 1 AS a",
+    ):
+        assert "explicit deny in a resource-based policy" in failure(person, sql), sql
+    glue.delete_resource_policy()
+    assert not [one for one in glue.get_tables(DatabaseName="clinic")["TableList"] if "forbidden" in one["Name"]]
+    query(person, f"CREATE TABLE clinic.forbidden1 WITH (external_location = {place}) AS SELECT 1 AS a")
+
+
+def test_a_filter_whose_column_is_gone_shows_no_row(house: House) -> None:
+    glue, lake, person = house.client("glue"), house.client("lakeformation"), house.person("drifted")
+    glue.create_table(DatabaseName="clinic", TableInput=with_columns("drifts", "id", "region", "ssn"))
+    house.client("s3").put_object(Bucket=BUCKET, Key="drifts/x.csv", Body=b"id,region,ssn\n1,eu,a\n2,us,b\n")
+    named = {"TableCatalogId": house.account, "DatabaseName": "clinic", "TableName": "drifts", "Name": "eu"}
+    lake.create_data_cells_filter(
+        TableData={**named, "RowFilter": {"FilterExpression": "region = 'eu'"}, "ColumnNames": ["id"]}
+    )
+    person.grant({"DataCellsFilter": named}, "SELECT")
+    assert query(person, "SELECT id FROM clinic.drifts")[1:] == [["1"]]
+    for names in (("id", "area", "ssn"), ("id", "ssn")):
+        glue.update_table(DatabaseName="clinic", TableInput=with_columns("drifts", *names))
+        for sql in ("SELECT id FROM clinic.drifts", "SELECT count(*) FROM clinic.drifts"):
+            # Refused, and not answered with every row.
+            assert "region" not in failure(person, sql)
+    retyped = with_columns("drifts", "id", "region", "ssn")
+    retyped["StorageDescriptor"]["Columns"][1]["Type"] = "bigint"
+    glue.update_table(DatabaseName="clinic", TableInput=retyped)
+    try:
+        rows = query(person, "SELECT id FROM clinic.drifts")[1:]
+    except AssertionError as error:
+        rows, reason = [], str(error.args[0]["StateChangeReason"])
+        assert "us" not in reason.split()
+    assert rows == []

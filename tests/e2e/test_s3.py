@@ -274,6 +274,9 @@ def test_what_no_bucket_has_is_absent_and_what_is_not_kept_is_refused(s3: Any, b
     assert code(s3.get_bucket_cors, Bucket=bucket) == "NoSuchCORSConfiguration"
     assert code(s3.get_bucket_encryption, Bucket=bucket) == "ServerSideEncryptionConfigurationNotFoundError"
     assert code(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"
+    move = {"ID": "m", "Status": "Enabled", "Filter": {}, "Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}
+    put = s3.put_bucket_lifecycle_configuration
+    assert code(put, Bucket=bucket, LifecycleConfiguration={"Rules": [move]}) == "NotImplemented"
     assert code(s3.get_bucket_website, Bucket=bucket) == "NoSuchWebsiteConfiguration"
     assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
     assert s3.get_bucket_acl(Bucket=bucket)["Grants"][0]["Permission"] == "FULL_CONTROL"
@@ -288,6 +291,21 @@ def test_what_no_bucket_has_is_absent_and_what_is_not_kept_is_refused(s3: Any, b
     rule = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
     with pytest.raises(ClientError, match="NotImplemented"):
         s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=rule)
+
+
+def test_life_cycle_rules(s3: Any, bucket: str) -> None:
+    rules = [
+        {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": "tmp/"}, "Expiration": {"Days": 30}},
+        {"ID": "parts", "Status": "Enabled", "Filter": {"Prefix": ""},
+         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
+    ]  # fmt: skip
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
+    empty: dict[str, Any] = {"Rules": [{"ID": "x", "Status": "Enabled", "Filter": {}}]}
+    assert code(s3.put_bucket_lifecycle_configuration, Bucket=bucket, LifecycleConfiguration=empty) == "InvalidRequest"
+    assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rules
+    s3.delete_bucket_lifecycle(Bucket=bucket)
+    assert code(s3.get_bucket_lifecycle_configuration, Bucket=bucket) == "NoSuchLifecycleConfiguration"
 
 
 def test_public_access_block(s3: Any, bucket: str, lake: Lake) -> None:

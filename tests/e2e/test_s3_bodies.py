@@ -106,6 +106,16 @@ def test_a_refused_body_is_read_and_forgotten(signer: Any, line: socket.socket) 
     assert answer(line)[0] == 200
 
 
+def test_a_page_that_reads_no_body_leaves_the_connection_usable(lake: Lake, line: socket.socket) -> None:
+    host = lake.server.endpoint.removeprefix("http://").encode()
+    for _ in range(2):
+        line.sendall(b"POST /_health HTTP/1.1\r\nHost: %b\r\nContent-Length: %d\r\n\r\n" % (host, 5 * MIB))
+        line.sendall(bytes(5 * MIB))
+        assert answer(line)[0] == 405
+    line.sendall(b"GET /_health HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+    assert answer(line)[0] == 200
+
+
 def test_a_body_that_breaks_off_stores_nothing(s3: Any, signer: Any, line: socket.socket) -> None:
     s3.put_object(Bucket="bodies", Key="cut", Body=b"before")
     line.sendall(put(signer, "cut", 4 * MIB) + bytes(3 * MIB))

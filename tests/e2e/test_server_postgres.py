@@ -168,16 +168,18 @@ def _watched_and_stopped_from_the_other(pair: Pair, keys: Any) -> None:
         place = {"OutputLocation": f"s3://{pair.people.results}/x/"}
         return str(here.start_query_execution(QueryString=sql, ResultConfiguration=place)["QueryExecutionId"])
 
-    def status(identifier: str) -> Any:
-        return there.get_query_execution(QueryExecutionId=identifier)["QueryExecution"]["Status"]
+    def ended(identifier: str, athena: Any = there) -> str:
+        while True:
+            state = athena.get_query_execution(QueryExecutionId=identifier)["QueryExecution"]["Status"]["State"]
+            if state not in {"QUEUED", "RUNNING"}:
+                return str(state)
 
     short, long = started("SELECT 1"), started(_LONG)
-    assert status(short)["State"] == "SUCCEEDED"
+    assert ended(short) == "SUCCEEDED"
     there.stop_query_execution(QueryExecutionId=long)
-    assert status(long)["State"] == "CANCELLED"
-    assert here.get_query_execution(QueryExecutionId=long)["QueryExecution"]["Status"]["State"] == "CANCELLED"
+    assert ended(long) == ended(long, here) == "CANCELLED"
     there.stop_query_execution(QueryExecutionId=short)
-    assert status(short)["State"] == "SUCCEEDED"
+    assert ended(short) == "SUCCEEDED"
 
 
 _LONG = (

@@ -5,9 +5,22 @@ from typing import Any
 
 from lakewarden.kernel.lake import Column
 from lakewarden.query.errors import QueryFailed
-from lakewarden.sql.changes import AddColumns, Change, ChangeColumn, ReplaceColumns, SetLocation, SetProperties
+from lakewarden.sql.changes import (
+    AddColumns,
+    Change,
+    ChangeColumn,
+    DropColumn,
+    RenameTable,
+    ReplaceColumns,
+    SetLocation,
+    SetProperties,
+    UnsetProperties,
+)
 
 Document = Mapping[str, Any]
+_OF_ICEBERG: Mapping[type, str] = {
+    DropColumn: "DROP COLUMN", RenameTable: "RENAME TO", UnsetProperties: "UNSET TBLPROPERTIES",
+}  # fmt: skip
 
 
 def altered(document: Document, change: Change) -> Document:
@@ -25,7 +38,10 @@ def altered(document: Document, change: Change) -> Document:
     elif isinstance(change, ChangeColumn):
         columns = _changed(columns, change)
     else:
-        raise QueryFailed(f"NOT_SUPPORTED: ALTER TABLE {type(change).__name__} is not supported", 2, 1303)
+        said = _OF_ICEBERG.get(type(change), type(change).__name__)
+        raise QueryFailed(
+            f"NOT_SUPPORTED: ALTER TABLE {said} of a table that is no Iceberg table is not supported", 2, 1303
+        )
     return {**document, "StorageDescriptor": {**storage, "Columns": columns}}
 
 

@@ -5,17 +5,17 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from lakewarden.adapters.glue_rights import GlueRights
 from lakewarden.audit.log import AuditLog
 from lakewarden.audit.records import Shown, call_record
-from lakewarden.catalog.crawl_plan import differs
+from lakewarden.catalog.crawl_plan import DEPRECATED, MADE_BY, differs, merged
 from lakewarden.catalog.errors import AlreadyExistsException, InvalidInputException
 from lakewarden.catalog.partitions import PartitionService
-from lakewarden.catalog.rules import attached_access
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
 from lakewarden.identity.directory import Directory
@@ -30,6 +30,7 @@ _SERVICE = "glue.amazonaws.com"
 _SESSION = "AWS-Crawler"
 _HOURS = 12
 _LOOK_SECONDS = 120
+_PAGE = 1000
 
 
 class CrawlerRoleLake:
@@ -51,6 +52,7 @@ class CrawlerRoleLake:
         self._partitions = partitions
         self._storage = storage
         self._guard = guard
+        self._glue = GlueRights(guard, catalog.attached, account, region, {})
         self._directory = directory
         self._log = log
         self._clock = clock
@@ -95,12 +97,14 @@ class CrawlerRoleLake:
         access = Access("s3:GetObject", s3(f"{bucket}/{key}"), {}, self._storage.policy(bucket))
         return self._guard.check(call, access).allowed
 
-    def look(self, call: Call, files: Sequence[DataFile]) -> Sequence[Mapping[str, Any]]:
+    def look(
+        self, call: Call, files: Sequence[DataFile], classifiers: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any]]:
         """What the files are, found out in a confined process of its own; each is on the record before it is opened."""
         for file in files:
             bucket, key = split_uri(file.uri)
             self._record(call, "s3", "GetObject", {"bucketName": bucket, "key": key}, read=True)
-        request = json.dumps({"paths": [file.path for file in files]})
+        request = json.dumps({"paths": [file.path for file in files], "classifiers": list(classifiers)})
         command = [sys.executable, "-m", "lakewarden.engines.duckdb.sniff"]
         environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
         try:
@@ -114,23 +118,32 @@ class CrawlerRoleLake:
         found: Sequence[Mapping[str, Any]] = answer["files"]
         return found
 
-    def save(self, call: Call, database: str, document: Mapping[str, Any], *, update: bool) -> str:
+    def present(self, call: Call, database: str, name: str) -> Mapping[str, Any] | None:
+        """A table's document, as far as the role sees it; None for hidden and absent ones."""
+        database = database.lower()
+        self._glue.require_table(call, "glue:GetTable", database, name)
+        if self._catalog.find(call.principal, database, name) is None:
+            return None
+        return self._catalog.table(call.principal, database, name)[1].document
+
+    def save(self, call: Call, database: str, document: Mapping[str, Any], *, update: bool, merge: bool) -> str:
         """Create or update a table; answers ``created``, ``updated`` or nothing."""
         database, name = database.lower(), document["Name"]
-        self._require(call, "glue:GetTable", database, name)
+        self._glue.require_table(call, "glue:GetTable", database, name)
         present = self._catalog.find(call.principal, database, name)
         if present is None:
-            self._require(call, "glue:CreateTable", database, name)
+            self._glue.require_table(call, "glue:CreateTable", database, name)
             self._catalog.create_table(call.principal, database, document)
             self._record(call, "glue", "CreateTable", {"databaseName": database, "tableInput": {"name": name}})
             return "created"
         if present.table.location.rstrip("/") != document["StorageDescriptor"]["Location"].rstrip("/"):
             raise InvalidInputException(f"Table {name} lies elsewhere, and is left as it is.")
         _, record = self._catalog.table(call.principal, database, name)
-        if not update or not differs(record, document):
+        wanted = merged(record, document) if merge else document
+        if not update or not differs(record, wanted):
             return ""
-        self._require(call, "glue:UpdateTable", database, name)
-        self._catalog.update_table(call.principal, database, document, str(record.version))
+        self._glue.require_table(call, "glue:UpdateTable", database, name)
+        self._catalog.update_table(call.principal, database, wanted, str(record.version))
         self._record(call, "glue", "UpdateTable", {"databaseName": database, "tableInput": {"name": name}})
         return "updated"
 
@@ -139,7 +152,7 @@ class CrawlerRoleLake:
     ) -> int:
         """Add the partitions that are not there; answers how many."""
         database = database.lower()
-        self._require(call, "glue:BatchCreatePartition", database, table)
+        self._glue.require_table(call, "glue:BatchCreatePartition", database, table)
         added = 0
         for values, storage in partitions:
             with contextlib.suppress(AlreadyExistsException):
@@ -150,10 +163,45 @@ class CrawlerRoleLake:
             self._record(call, "glue", "BatchCreatePartition", {"databaseName": database, "tableName": table})
         return added
 
-    def _require(self, call: Call, action: str, database: str, table: str) -> None:
-        for resource in ("catalog", f"database/{database}", f"table/{database}/{table}"):
-            arn = str(Arn("glue", self._region, self._account, resource))
-            self._guard.require(call, attached_access(self._catalog.attached, action, arn, {}))
+    def drop_partitions(self, call: Call, database: str, table: str, below: str, kept: Set[tuple[str, ...]]) -> None:
+        """Remove the partitions that lie below a place and are not ``kept``."""
+        database = database.lower()
+        self._glue.require_table(call, "glue:GetPartitions", database, table)
+        gone: list[tuple[str, ...]] = []
+        token: str | None = None
+        while token is None or token:
+            page, token = self._partitions.page(call.principal, database, table, token=token, limit=_PAGE)
+            gone += [one.values for one in page if one.values not in kept and one.location.startswith(below)]
+        if not gone:
+            return
+        self._glue.require_table(call, "glue:BatchDeletePartition", database, table)
+        for values in gone:
+            self._partitions.delete(call.principal, database, table, values)
+        self._record(call, "glue", "BatchDeletePartition", {"databaseName": database, "tableName": table})
+
+    def made_by(self, call: Call, database: str, crawler: str) -> Sequence[Mapping[str, Any]]:
+        """The tables that the role sees and the crawler made."""
+        database = database.lower()
+        self._glue.require_table(call, "glue:GetTables", database, "*")
+        shown = self._catalog.tables(call.principal, database)
+        return [one.document for _, one in shown if (one.document.get("Parameters") or {}).get(MADE_BY) == crawler]
+
+    def drop(self, call: Call, database: str, name: str) -> None:
+        """Delete a table."""
+        database = database.lower()
+        self._glue.require_table(call, "glue:DeleteTable", database, name)
+        self._catalog.delete_table(call.principal, database, name)
+        self._record(call, "glue", "DeleteTable", {"databaseName": database, "name": name})
+
+    def deprecate(self, call: Call, database: str, name: str) -> None:
+        """Mark a table as one whose files are gone."""
+        database = database.lower()
+        self._glue.require_table(call, "glue:UpdateTable", database, name)
+        _, record = self._catalog.table(call.principal, database, name)
+        since = str(int(self._clock().timestamp() * 1000))
+        marked = {**record.document, "Parameters": {**(record.document.get("Parameters") or {}), DEPRECATED: since}}
+        self._catalog.update_table(call.principal, database, marked, str(record.version))
+        self._record(call, "glue", "UpdateTable", {"databaseName": database, "tableInput": {"name": name}})
 
     def _record(
         self, call: Call, service: str, operation: str, params: Mapping[str, Any], *, read: bool = False

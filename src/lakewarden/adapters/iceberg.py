@@ -1,9 +1,10 @@
 """``query.iceberg_ports.IcebergLake``: Iceberg tables in catalog and storage, with the caller's own rights."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
-from lakewarden.adapters.lake import FORWARDED
+from lakewarden.adapters.glue_rights import FORWARDED
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.catalog.errors import ConcurrentModificationException, InsufficientPermissions
 from lakewarden.catalog.iceberg import IcebergCommits, require_actions, table_input
@@ -81,6 +82,14 @@ class GovernedIceberg:
         """Name the table in the catalog."""
         document = table_input(table.name, location, metadata, columns, comment)
         self._catalog.create_table(call.principal, table.database, document)
+
+    def rename(self, call: Call, governed: GovernedTable, new: TableRef) -> None:
+        """Give the table another name."""
+        self._require_glue(call, "glue:DeleteTable", governed)
+        renamed = replace(governed, table=replace(governed.table, database=new.database, name=new.name))
+        self._require_glue(call, "glue:CreateTable", renamed)
+        parent = self._catalog.database(call.principal, new.database)
+        self._commits.rename(call.principal, governed, parent, new.name)
 
     def commit(
         self,

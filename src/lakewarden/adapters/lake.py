@@ -5,12 +5,12 @@ from dataclasses import replace as changed
 from typing import Any
 
 from lakewarden.adapters.altering import altered, members
+from lakewarden.adapters.glue_rights import FORWARDED, GlueRights
 from lakewarden.catalog.errors import AlreadyExistsException, EntityNotFoundException, InsufficientPermissions
 from lakewarden.catalog.partitions import PartitionService
-from lakewarden.catalog.rules import attached_access
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
-from lakewarden.kernel.arn import Arn, s3
+from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import EVERY_PARTITION, AccessMode, Column, DataFile, GovernedTable, Table, Wanted
 from lakewarden.query.errors import QueryFailed
@@ -19,8 +19,6 @@ from lakewarden.sql.model import AlterDatabase, AlterTable, CreateDatabase, Crea
 from lakewarden.sql.views import EXPANDED_TEXT
 from lakewarden.storage.service import StorageService, split_uri
 
-FORWARDED = {"aws:CalledVia": ("athena.amazonaws.com",), "aws:ViaAWSService": "true"}
-"""The context of what Athena asks in its caller's name (IAM User Guide, "Forward access sessions")."""
 OwnFiles = Callable[[Table], Sequence[DataFile] | None]
 """The files of the server's own tables, which are no objects of any bucket; None for every other table."""
 
@@ -42,13 +40,12 @@ class GovernedLake:
         self._partitions = partitions
         self._storage = storage
         self._guard = guard
-        self._account = account
-        self._region = region
+        self._glue = GlueRights(guard, catalog.attached, account, region)
         self._own_files = own_files
 
     def database_names(self, call: Call) -> Sequence[str]:
         """The databases that the caller may see."""
-        self._require(call, "glue:GetDatabases", "catalog")
+        self._glue.require(call, "glue:GetDatabases", "catalog")
         return [database.name for database in self._catalog.databases(call.principal)]
 
     def table_names(self, call: Call, database: str) -> Sequence[str]:
@@ -58,7 +55,7 @@ class GovernedLake:
     def tables(self, call: Call, database: str) -> Sequence[GovernedTable]:
         """The same with what the caller may do with each."""
         database = database.lower()
-        self._require(call, "glue:GetTables", "catalog", f"database/{database}")
+        self._glue.require(call, "glue:GetTables", "catalog", f"database/{database}")
         try:
             return [governed for governed, _ in self._catalog.tables(call.principal, database)]
         except (InsufficientPermissions, EntityNotFoundException):
@@ -66,8 +63,7 @@ class GovernedLake:
 
     def table(self, call: Call, database: str, name: str) -> GovernedTable | None:
         """The table with what the caller may do; None alike for hidden, absent and not allowed by IAM."""
-        resources = ("catalog", f"database/{database}", f"table/{database}/{name}")
-        if not all(self._allowed(call, "glue:GetTable", resource) for resource in resources):
+        if not self._glue.allowed_table(call, "glue:GetTable", database, name):
             return None
         found = self._catalog.find(call.principal, database, name)
         if found is None or not found.access.columns:
@@ -127,7 +123,7 @@ class GovernedLake:
 
     def create_database(self, call: Call, statement: CreateDatabase) -> None:
         """CREATE DATABASE."""
-        self._require(call, "glue:CreateDatabase", "catalog", f"database/{statement.name}")
+        self._glue.require(call, "glue:CreateDatabase", "catalog", f"database/{statement.name}")
         document = {
             "Name": statement.name,
             "Description": statement.comment,
@@ -142,14 +138,14 @@ class GovernedLake:
 
     def alter_database(self, call: Call, statement: AlterDatabase) -> None:
         """ALTER DATABASE SET DBPROPERTIES."""
-        self._require(call, "glue:UpdateDatabase", "catalog", f"database/{statement.name}")
+        self._glue.require(call, "glue:UpdateDatabase", "catalog", f"database/{statement.name}")
         found = self._catalog.database(call.principal, statement.name).document
         parameters = {**(found.get("Parameters") or {}), **statement.properties}
         self._catalog.update_database(call.principal, statement.name, {**found, "Parameters": parameters})
 
     def drop_database(self, call: Call, name: str, *, if_exists: bool, cascade: bool) -> None:
         """DROP DATABASE; without CASCADE only an empty one."""
-        self._require(call, "glue:DeleteDatabase", "catalog", f"database/{name}")
+        self._glue.require(call, "glue:DeleteDatabase", "catalog", f"database/{name}")
         try:
             if not cascade and self._catalog.tables(call.principal, name):
                 raise QueryFailed(f"FAILED: Database {name} is not empty. One or more tables exist.", 2, 1301)
@@ -161,7 +157,7 @@ class GovernedLake:
     def create_table(self, call: Call, statement: CreateTable) -> None:
         """CREATE EXTERNAL TABLE."""
         database, name = statement.table.key
-        self._require(call, "glue:CreateTable", "catalog", f"database/{database}", f"table/{database}/{name}")
+        self._glue.require_table(call, "glue:CreateTable", database, name)
         try:
             self._catalog.create_table(call.principal, database, table_input(statement))
         except AlreadyExistsException:
@@ -174,18 +170,18 @@ class GovernedLake:
         resources = ("catalog", f"database/{database}", f"table/{database}/{name}")
         present = self._catalog.find(call.principal, database, name) if replace else None
         if present is None:
-            self._require(call, "glue:CreateTable", *resources)
+            self._glue.require(call, "glue:CreateTable", *resources)
             self._catalog.create_table(call.principal, database, view_input(name, text, columns))
             return
         if present.table.table_type != VIEW:
             raise QueryFailed(f"TABLE_ALREADY_EXISTS: '{database}.{name}' is a table, not a view", 2, 1301)
-        self._require(call, "glue:UpdateTable", *resources)
+        self._glue.require(call, "glue:UpdateTable", *resources)
         self._catalog.update_table(call.principal, database, view_input(name, text, columns), None)
 
     def alter_table(self, call: Call, statement: AlterTable) -> None:
         """ALTER TABLE; a right on the whole table is needed, and its holder sees the whole document."""
         database, name = statement.table.key
-        self._require(call, "glue:UpdateTable", "catalog", f"database/{database}", f"table/{database}/{name}")
+        self._glue.require_table(call, "glue:UpdateTable", database, name)
         governed, record = self._catalog.table(call.principal, database, name)
         if "ALTER" not in governed.access.actions:
             raise InsufficientPermissions("Alter", name)
@@ -199,7 +195,7 @@ class GovernedLake:
     def drop_table(self, call: Call, table: TableRef, *, if_exists: bool, view: bool = False) -> None:
         """DROP TABLE or VIEW."""
         database, name = table.key
-        self._require(call, "glue:DeleteTable", "catalog", f"database/{database}", f"table/{database}/{name}")
+        self._glue.require_table(call, "glue:DeleteTable", database, name)
         found = self._catalog.find(call.principal, database, name)
         if found is not None and (found.table.table_type == VIEW) != view:
             kind = "view" if not view else "table"
@@ -210,17 +206,6 @@ class GovernedLake:
             # Of what cannot be seen nothing is said; what can be seen and not be dropped is refused.
             if not if_exists or found is not None:
                 raise
-
-    def _require(self, call: Call, action: str, *resources: str) -> None:
-        for resource in resources:
-            self._guard.require(call, self._access(action, resource))
-
-    def _allowed(self, call: Call, action: str, resource: str) -> bool:
-        return self._guard.check(call, self._access(action, resource)).allowed
-
-    def _access(self, action: str, resource: str) -> Access:
-        arn = str(Arn("glue", self._region, self._account, resource))
-        return attached_access(self._catalog.attached, action, arn, FORWARDED)
 
 
 def table_input(statement: CreateTable) -> dict[str, Any]:

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from lakewarden.adapters.lake import FORWARDED
+from lakewarden.adapters.glue_rights import FORWARDED, GlueRights
 from lakewarden.catalog.errors import AlreadyExistsException, EntityNotFoundException
 from lakewarden.catalog.partitions import PartitionService
 from lakewarden.catalog.projection import is_projected
-from lakewarden.catalog.rules import attached_access
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
-from lakewarden.kernel.arn import Arn, s3
+from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable, Table
 from lakewarden.query.errors import QueryFailed
@@ -40,17 +39,16 @@ class GovernedPartitions:
         self._partitions = partitions
         self._storage = storage
         self._guard = guard
-        self._account = account
-        self._region = region
+        self._glue = GlueRights(guard, catalog.attached, account, region)
 
     def require_add(self, call: Call, database: str, name: str) -> None:
         """Raise unless IAM lets the caller add partitions."""
-        self._require(call, "glue:BatchCreatePartition", database, name)
+        self._glue.require_table(call, "glue:BatchCreatePartition", database, name)
 
     def listed(self, call: Call, governed: GovernedTable) -> Sequence[Values]:
         """The values of every partition; raises where the caller may read some of the rows only."""
         table = governed.table
-        self._require(call, "glue:GetPartitions", table.database, table.name)
+        self._glue.require_table(call, "glue:GetPartitions", table.database, table.name)
         found: list[Values] = []
         token: str | None = None
         while True:
@@ -84,7 +82,7 @@ class GovernedPartitions:
     def drop(self, call: Call, governed: GovernedTable, change: DropPartitions) -> None:
         """DROP PARTITION; the data stays."""
         table = governed.table
-        self._require(call, "glue:DeletePartition", table.database, table.name)
+        self._glue.require_table(call, "glue:DeletePartition", table.database, table.name)
         for spec in change.partitions:
             try:
                 self._partitions.delete(call.principal, table.database, table.name, _values(table, spec))
@@ -95,7 +93,7 @@ class GovernedPartitions:
     def rename(self, call: Call, governed: GovernedTable, change: RenamePartition) -> None:
         """RENAME TO PARTITION; the data stays where it is."""
         table = governed.table
-        self._require(call, "glue:UpdatePartition", table.database, table.name)
+        self._glue.require_table(call, "glue:UpdatePartition", table.database, table.name)
         old = _values(table, change.old)
         found = self._partitions.get(call.principal, table.database, table.name, old)
         document = {**found.document, "Values": list(_values(table, change.new))}
@@ -133,11 +131,6 @@ class GovernedPartitions:
         bucket, prefix = split_uri(governed.table.location)
         context = {"s3:prefix": prefix.rstrip("/"), **FORWARDED}
         self._guard.require(call, Access("s3:ListBucket", s3(bucket), context, self._storage.policy(bucket)))
-
-    def _require(self, call: Call, action: str, database: str, name: str) -> None:
-        for resource in ("catalog", f"database/{database}", f"table/{database}/{name}"):
-            arn = str(Arn("glue", self._region, self._account, resource))
-            self._guard.require(call, attached_access(self._catalog.attached, action, arn, FORWARDED))
 
 
 def _values(table: Table, spec: PartitionSpec) -> Values:

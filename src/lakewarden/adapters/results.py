@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from lakewarden.adapters.lake import FORWARDED
+from lakewarden.adapters.glue_rights import FORWARDED
 from lakewarden.guard import Access, Guard
 from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call

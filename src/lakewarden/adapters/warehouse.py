@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from lakewarden.adapters.lake import FORWARDED
+from lakewarden.adapters.glue_rights import FORWARDED, GlueRights
 from lakewarden.catalog.errors import EntityNotFoundException, InsufficientPermissions
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
-from lakewarden.kernel.arn import Arn, s3
+from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.lake import AccessMode, GovernedTable
 from lakewarden.permissions.service import PermissionService
@@ -36,14 +36,11 @@ class GovernedWarehouse:
         self._permissions = permissions
         self._storage = storage
         self._guard = guard
-        self._account = account
-        self._region = region
+        self._glue = GlueRights(guard, catalog.attached, account, region)
 
     def require_create(self, call: Call, table: TableRef, location: str) -> bool:
         """Raise unless the caller may create the table with its data there; answers whether access is vended."""
-        for resource in ("catalog", f"database/{table.database}", f"table/{table.database}/{table.name}"):
-            arn = str(Arn("glue", self._region, self._account, resource))
-            self._guard.require(call, Access("glue:CreateTable", arn, FORWARDED))
+        self._glue.require_table(call, "glue:CreateTable", table.database, table.name)
         try:
             parent = self._catalog.database(call.principal, table.database)
         except (EntityNotFoundException, InsufficientPermissions):

@@ -1,7 +1,9 @@
 """The rows of Glue's OPERATIONS table for crawlers."""
 
+import json
+import operator
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +45,9 @@ class CrawlerHandlers:
             ("StopCrawler", self.stop, named, False),
             ("GetCrawlerMetrics", self.metrics, self._arns.crawler("CrawlerNameList"), True),
             ("ListCrawls", self.crawls, self._arns.crawler("CrawlerName"), True),
+            ("UpdateCrawlerSchedule", self.set_schedule, self._arns.crawler("CrawlerName"), False),
+            ("StartCrawlerSchedule", self.start_schedule, self._arns.crawler("CrawlerName"), False),
+            ("StopCrawlerSchedule", self.stop_schedule, self._arns.crawler("CrawlerName"), False),
         )
         for name, do, rule, read in rows:
             yield Operation(name, _handler(do), rule, read_only=read)
@@ -114,20 +119,36 @@ class CrawlerHandlers:
         return numbered([_metrics(one) for one in found], call.params, "CrawlerMetricsList")
 
     def crawls(self, call: AuthorizedCall) -> Params:
-        """ListCrawls, newest first."""
-        if call.params.get("Filters"):
-            raise InvalidInputException("Lakewarden does not offer Filters of crawls.")
+        """ListCrawls, newest first, those that all filters fit."""
+        asked = call.params.get("Filters") or ()
         found = self._service.get(call.params["CrawlerName"])
-        return numbered([_crawl(run) for run in reversed(found.runs)], call.params, "Crawls", 20)
+        runs = [run for run in reversed(found.runs) if all(_fits(run, one) for one in asked)]
+        return numbered([_crawl(run) for run in runs], call.params, "Crawls", 20)
+
+    def set_schedule(self, call: AuthorizedCall) -> None:
+        """UpdateCrawlerSchedule."""
+        self._service.set_schedule(call.params["CrawlerName"], call.params.get("Schedule") or "")
+
+    def start_schedule(self, call: AuthorizedCall) -> None:
+        """StartCrawlerSchedule."""
+        self._service.start_schedule(call.params["CrawlerName"])
+
+    def stop_schedule(self, call: AuthorizedCall) -> None:
+        """StopCrawlerSchedule."""
+        self._service.stop_schedule(call.params["CrawlerName"])
 
     def _answer(self, record: CrawlerRecord) -> dict[str, Any]:
         last = next((run for run in reversed(record.runs) if run.status != "RUNNING"), None)
         running = record.state != "READY" and bool(record.runs)
         elapsed = (self._clock() - datetime.fromisoformat(record.runs[-1].started)).total_seconds() if running else 0
         crawl = {"LastCrawl": _last(last)} if last is not None else {}
+        policy = {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "DEPRECATE_IN_DATABASE"}
         return {
             "Classifiers": [],
-            **record.document,
+            "SchemaChangePolicy": policy,
+            "RecrawlPolicy": {"RecrawlBehavior": "CRAWL_EVERYTHING"},
+            **{name: value for name, value in record.document.items() if name != "Schedule"},
+            **_schedule(record),
             **crawl,
             "State": record.state,
             "Version": record.version,
@@ -141,6 +162,34 @@ def _handler(do: Callable[[AuthorizedCall], Params | None]) -> Callable[[Authori
     return lambda call: do(call) or {}
 
 
+def _schedule(record: CrawlerRecord) -> dict[str, Any]:
+    text = record.document.get("Schedule")
+    if not text:
+        return {}
+    return {"Schedule": {"ScheduleExpression": text, "State": "SCHEDULED" if record.due else "NOT_SCHEDULED"}}
+
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "GT": operator.gt, "GE": operator.ge, "LT": operator.lt, "LE": operator.le, "EQ": operator.eq, "NE": operator.ne,
+}  # fmt: skip
+
+
+def _fits(run: Run, asked: Params) -> bool:
+    """One filter of ListCrawls. Times are in milliseconds since 1970; a crawl that has not ended has no end."""
+    name, text = asked.get("FieldName"), str(asked.get("FieldValue") or "")
+    compare = _COMPARE.get(asked.get("FilterOperator") or "EQ")
+    if compare is None:
+        raise InvalidInputException("FilterOperator is invalid.")
+    if name in {"CRAWL_ID", "STATE"}:
+        if compare not in {operator.eq, operator.ne}:
+            raise InvalidInputException(f"{name} is compared by EQ and NE.")
+        return compare(run.id if name == "CRAWL_ID" else _crawl(run)["State"], text)
+    if name not in {"START_TIME", "END_TIME"} or not text.isdigit():
+        raise InvalidInputException(f"Lakewarden does not offer {name} {text[:50]} in Filters.")
+    instant = run.started if name == "START_TIME" else run.ended
+    return bool(instant) and compare(int(datetime.fromisoformat(instant).timestamp() * 1000), int(text))
+
+
 def _last(run: Run) -> dict[str, Any]:
     message = {"ErrorMessage": run.message} if run.message else {}
     return {"Status": run.status, "StartTime": datetime.fromisoformat(run.started), **message}
@@ -149,8 +198,15 @@ def _last(run: Run) -> dict[str, Any]:
 def _crawl(run: Run) -> dict[str, Any]:
     ended = {"EndTime": datetime.fromisoformat(run.ended)} if run.ended else {}
     message = {"ErrorMessage": run.message} if run.message else {}
+    told = {
+        "Tables": {"created": run.created, "updated": run.updated, "deleted": run.deleted},
+        "Partitions": run.partitions,
+    }
     state = {"SUCCEEDED": "COMPLETED", "CANCELLED": "STOPPED"}.get(run.status, run.status)
-    return {"CrawlId": run.id, "State": state, "StartTime": datetime.fromisoformat(run.started), **ended, **message}
+    return {
+        "CrawlId": run.id, "State": state, "StartTime": datetime.fromisoformat(run.started),
+        "Summary": json.dumps(told), **ended, **message,
+    }  # fmt: skip
 
 
 def _seconds(run: Run) -> float:
@@ -168,5 +224,5 @@ def _metrics(record: CrawlerRecord) -> dict[str, Any]:
         "MedianRuntimeSeconds": statistics.median(times) if times else 0.0,
         "TablesCreated": ended[-1].created if ended else 0,
         "TablesUpdated": ended[-1].updated if ended else 0,
-        "TablesDeleted": 0,
+        "TablesDeleted": ended[-1].deleted if ended else 0,
     }

@@ -11,6 +11,8 @@ from lakewarden.sql import formats
 
 _HIVE = re.compile(r"([^=/]+)=([^=/]*)")
 _WIDER = ("tinyint", "smallint", "int", "bigint", "double")
+DEPRECATED = "DEPRECATED_BY_CRAWLER"
+MADE_BY = "UPDATED_BY_CRAWLER"
 _QUOTED = frozenset({"string", "bigint", "int", "double", "boolean"})
 
 
@@ -23,10 +25,10 @@ class Candidate:
     keys: tuple[str, ...]
     files: Mapping[tuple[str, ...], tuple[DataFile, ...]]
 
-    def sample(self, most: int) -> list[DataFile]:
-        """A few of its files, spread over the partitions."""
+    def sample(self, most: int, each: int) -> list[DataFile]:
+        """A few of its files, spread over the partitions; at most ``each`` of one."""
         firsts = [files[0] for files in self.files.values()]
-        rest = [file for files in self.files.values() for file in files[1:]]
+        rest = [file for files in self.files.values() for file in files[1:each]]
         return [*firsts, *rest][:most]
 
 
@@ -38,23 +40,24 @@ class Schema:
     columns: tuple[tuple[str, str], ...] = ()
     serde: Mapping[str, str] = field(default_factory=dict)
     header: bool = False
+    path: str = ""
 
 
-def candidates(target: str, files: Iterable[DataFile]) -> list[Candidate]:
+def candidates(target: str, files: Iterable[DataFile], level: int = 0) -> list[Candidate]:
     """The tables below a target path.
 
-    Files right below it, or below ``key=value`` folders, are one table; else each folder below it is one. Folders within a
-    table are its partitions: by their names where they are ``key=value``, as partition_0 and so on where they are not.
+    Files right below it, or below ``key=value`` folders, are one table; else each folder below it is one. With ``level``
+    each folder of that depth is one, the bucket's being 1, and files above it are none. Folders within a table are its
+    partitions: by their names where they are ``key=value``, as partition_0 and so on where they are not.
     """
     root = target.rstrip("/")
     below = [(file, file.uri.removeprefix(root).lstrip("/").split("/")) for file in files]
     whole = any(len(parts) == 1 or _HIVE.fullmatch(parts[0]) for _, parts in below)
+    depth = level - len(root.partition("://")[2].split("/")) if level else 0 if whole else 1
     groups: dict[str, list[tuple[DataFile, list[str]]]] = {}
     for file, parts in below:
-        if whole:
-            groups.setdefault(root, []).append((file, parts))
-        else:
-            groups.setdefault(f"{root}/{parts[0]}", []).append((file, parts[1:]))
+        if 0 <= depth < len(parts):
+            groups.setdefault("/".join((root, *parts[:depth])), []).append((file, parts[depth:]))
     found = (_candidate(location, members) for location, members in sorted(groups.items()))
     return [one for one in found if one is not None]
 
@@ -87,7 +90,7 @@ def table_name(text: str) -> str:
 def common(found: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Schema:
     """The schema of several files: one format, all their columns, each of a type that holds all."""
     kinds = {one["format"] for one in found}
-    forms = {(one.get("delimiter"), one.get("header")) for one in found}
+    forms = {(one.get("delimiter"), one.get("header"), one.get("path"), one.get("serde")) for one in found}
     if len(kinds) != 1 or "" in kinds or len(forms) != 1:
         return Schema("")
     columns: dict[str, str] = {}
@@ -99,10 +102,13 @@ def common(found: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> Schema:
         columns.pop(key, None)
     first = found[0]
     kind = first["format"]
-    quoted = kind == "csv" and any(one.get("quote") for one in found)
+    serde = first.get("serde") or ""
+    quoted = kind == "csv" and (serde == "OpenCSVSerDe" or (not serde and any(one.get("quote") for one in found)))
     if quoted:
         columns = {name: one if one in _QUOTED else "string" for name, one in columns.items()}
-    return Schema(kind, tuple(columns.items()), _serde(first, quoted=quoted), bool(first.get("header")))
+    return Schema(
+        kind, tuple(columns.items()), _serde(first, quoted=quoted), bool(first.get("header")), first.get("path") or ""
+    )
 
 
 def wider(one: str, other: str) -> str:
@@ -118,7 +124,7 @@ def _serde(found: Mapping[str, Any], *, quoted: bool) -> dict[str, str]:
     if found["format"] != "csv":
         return {"serialization.format": "1"}
     if quoted:
-        return {"separatorChar": found["delimiter"], "quoteChar": '"', "escapeChar": "\\"}
+        return {"separatorChar": found["delimiter"], "quoteChar": found.get("quote") or '"', "escapeChar": "\\"}
     return {"field.delim": found["delimiter"], "serialization.format": found["delimiter"]}
 
 
@@ -127,7 +133,9 @@ def table_input(name: str, candidate: Candidate, schema: Schema, crawler: str) -
     stored = "TEXTFILE" if schema.format == "csv" else schema.format.upper()
     quoted = "separatorChar" in schema.serde
     layout = formats.Layout(serde=formats.OPEN_CSV if quoted else "").stored_as(stored)
-    parameters = {"classification": schema.format, "UPDATED_BY_CRAWLER": crawler, "EXTERNAL": "TRUE"}
+    parameters = {"classification": schema.format, MADE_BY: crawler, "EXTERNAL": "TRUE"}
+    if schema.path:
+        parameters["jsonPath"] = schema.path
     if schema.header:
         parameters["skip.header.line.count"] = "1"
     if schema.format == "csv":
@@ -148,9 +156,21 @@ def table_input(name: str, candidate: Candidate, schema: Schema, crawler: str) -
 
 
 def differs(record: TableRecord, wanted: Mapping[str, Any]) -> bool:
-    """Whether a table's columns, keys or form are not those wanted."""
+    """Whether a table's columns, keys or form are not those wanted, or it was taken for one whose files are gone."""
+    if DEPRECATED in (record.document.get("Parameters") or {}):
+        return True
     present, storage = record.document, record.document.get("StorageDescriptor") or {}
     asked = wanted["StorageDescriptor"]
-    return (present.get("PartitionKeys") or []) != wanted["PartitionKeys"] or any(
-        storage.get(name) != asked[name] for name in ("Columns", "InputFormat", "SerdeInfo")
+    return (present.get("PartitionKeys") or []) != (wanted.get("PartitionKeys") or []) or any(
+        storage.get(name) != asked.get(name) for name in ("Columns", "InputFormat", "SerdeInfo")
     )
+
+
+def merged(record: TableRecord, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The table as it is, with the columns of ``wanted`` that it does not have behind its own."""
+    present = {name: value for name, value in (record.document.get("Parameters") or {}).items() if name != DEPRECATED}
+    storage = dict(record.document.get("StorageDescriptor") or {})
+    columns = list(storage.get("Columns") or ())
+    names = {column.name for column in record.table().all_columns}
+    storage["Columns"] = columns + [one for one in wanted["StorageDescriptor"]["Columns"] if one["Name"] not in names]
+    return {**record.document, "Parameters": present, "StorageDescriptor": storage}

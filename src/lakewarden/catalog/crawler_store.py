@@ -20,6 +20,16 @@ _crawlers = sa.Table(
     sa.Column("created", sa.String(40), nullable=False),
     sa.Column("updated", sa.String(40), nullable=False),
     sa.Column("runs", sa.Text, nullable=False),
+    sa.Column("due", sa.String(40), nullable=False, server_default="", index=True),
+)
+_classifiers = sa.Table(
+    "glue_classifiers",
+    METADATA,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created", sa.String(40), nullable=False),
+    sa.Column("updated", sa.String(40), nullable=False),
 )
 _KEPT_RUNS = 50
 
@@ -41,7 +51,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class CrawlerRecord:
-    """``document`` is CreateCrawler's input; ``state`` READY, RUNNING or STOPPING; ``runs`` newest last."""
+    """``document`` is CreateCrawler's input; ``state`` READY, RUNNING or STOPPING; ``runs`` newest last.
+
+    ``due`` is when its schedule starts it next; empty where that is never, or the schedule is stopped.
+    """
 
     name: str
     document: Mapping[str, Any]
@@ -50,6 +63,18 @@ class CrawlerRecord:
     created: str
     updated: str
     runs: tuple[Run, ...] = field(default_factory=tuple)
+    due: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierRecord:
+    """``document`` is CreateClassifier's one member, by its kind: ``CsvClassifier`` or ``JsonClassifier``."""
+
+    name: str
+    document: Mapping[str, Any]
+    version: int
+    created: str
+    updated: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +93,11 @@ class Crawlers:
         rows = self.connection.execute(sa.select(_crawlers).order_by(_crawlers.c.name)).mappings()
         return [_record(row) for row in rows]
 
+    def due(self, now: str) -> list[CrawlerRecord]:
+        """Those whose schedule starts them by ``now``."""
+        query = sa.select(_crawlers).where(_crawlers.c.due != "", _crawlers.c.due <= now).order_by(_crawlers.c.due)
+        return [_record(row) for row in self.connection.execute(query).mappings()]
+
     def put(self, record: CrawlerRecord) -> None:
         """Insert or replace."""
         self.remove(record.name)
@@ -77,12 +107,38 @@ class Crawlers:
             sa.insert(_crawlers).values(
                 name=record.name, document=json.dumps(record.document), state=record.state, version=record.version,
                 created=record.created, updated=record.updated, runs=json.dumps(runs),
+                due=record.due,
             )
         )  # fmt: skip
 
     def remove(self, name: str) -> None:
         """Delete the row."""
         self.connection.execute(sa.delete(_crawlers).where(_crawlers.c.name == name))
+
+    def classifier(self, name: str) -> ClassifierRecord | None:
+        """The classifier, or None."""
+        query = sa.select(_classifiers).where(_classifiers.c.name == name)
+        row = self.connection.execute(query).mappings().one_or_none()
+        return None if row is None else _classifier(row)
+
+    def classifiers(self) -> list[ClassifierRecord]:
+        """All of them by name."""
+        rows = self.connection.execute(sa.select(_classifiers).order_by(_classifiers.c.name)).mappings()
+        return [_classifier(row) for row in rows]
+
+    def put_classifier(self, record: ClassifierRecord) -> None:
+        """Insert or replace."""
+        self.remove_classifier(record.name)
+        self.connection.execute(
+            sa.insert(_classifiers).values(
+                name=record.name, document=json.dumps(record.document), version=record.version,
+                created=record.created, updated=record.updated,
+            )
+        )  # fmt: skip
+
+    def remove_classifier(self, name: str) -> None:
+        """Delete the row."""
+        self.connection.execute(sa.delete(_classifiers).where(_classifiers.c.name == name))
 
 
 class CrawlerStore:
@@ -113,5 +169,9 @@ def finished(record: CrawlerRecord, run: Run) -> CrawlerRecord:
 def _record(row: sa.RowMapping) -> CrawlerRecord:
     return CrawlerRecord(
         row["name"], json.loads(row["document"]), row["state"], row["version"], row["created"], row["updated"],
-        tuple(Run(**run) for run in json.loads(row["runs"])),
+        tuple(Run(**run) for run in json.loads(row["runs"])), row["due"],
     )  # fmt: skip
+
+
+def _classifier(row: sa.RowMapping) -> ClassifierRecord:
+    return ClassifierRecord(**{**row, "document": json.loads(row["document"])})

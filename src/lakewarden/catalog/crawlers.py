@@ -1,60 +1,34 @@
-"""Crawlers: what they are, and how one runs. Each runs as its own role, in the background."""
+"""Crawlers: what they are, and when they run. Each runs as its own role, in the background."""
 
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from lakewarden.catalog.crawl_plan import Candidate, candidates, common, table_input, table_name
+from lakewarden.catalog.crawl_options import options_of
 from lakewarden.catalog.crawler_store import CrawlerRecord, Crawlers, CrawlerStore, Run, finished
+from lakewarden.catalog.crawling import Crawl, RoleLake
 from lakewarden.catalog.errors import (
     AlreadyExistsException,
     CrawlerNotRunningException,
     CrawlerRunningException,
     CrawlerStoppingException,
     EntityNotFoundException,
-    InvalidInputException,
+    NoScheduleException,
+    SchedulerNotRunningException,
+    SchedulerRunningException,
 )
-from lakewarden.catalog.service import checked_name
-from lakewarden.kernel.call import Call
+from lakewarden.catalog.schedule import schedule_of
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.errors import AwsError
-from lakewarden.kernel.lake import DataFile
 
 _log = structlog.get_logger("lakewarden.crawlers")
-_SAMPLE = 10
-_REFUSED = ("Schedule", "Classifiers", "Configuration", "CrawlerSecurityConfiguration")
+_SECONDS_BETWEEN_LOOKS = 20.0
 Document = Mapping[str, Any]
-
-
-class RoleLake(Protocol):
-    """The lake as a crawler's role may see it. Every method asks IAM and Lake Formation, and records what it does."""
-
-    def session(self, role: str, crawler: str) -> Call:
-        """A call in the role's name; raises AccessDenied when there is no such role, or it does not trust Glue."""
-        ...
-
-    def files(self, call: Call, location: str) -> Sequence[DataFile]:
-        """The data objects below a location, which the role may list and read."""
-        ...
-
-    def look(self, call: Call, files: Sequence[DataFile]) -> Sequence[Mapping[str, Any]]:
-        """What the files are, found out in a process of its own."""
-        ...
-
-    def save(self, call: Call, database: str, document: Document, *, update: bool) -> str:
-        """Create or update a table; answers ``created``, ``updated`` or nothing."""
-        ...
-
-    def save_partitions(
-        self, call: Call, database: str, table: str, partitions: Sequence[tuple[tuple[str, ...], Document]]
-    ) -> int:
-        """Add the partitions that are not there; answers how many."""
-        ...
 
 
 class CrawlerService:
@@ -66,6 +40,13 @@ class CrawlerService:
         self._clock = clock
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="crawler")
         self._stopping: dict[str, threading.Event] = {}
+        self._ended = threading.Event()
+        self._schedule: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Start crawlers as their schedules say, until closed."""
+        self._schedule = threading.Thread(target=self._keep_time, name="crawler-schedule", daemon=True)
+        self._schedule.start()
 
     def recover(self) -> None:
         """At start: a crawl that was cut off has failed."""
@@ -79,26 +60,60 @@ class CrawlerService:
 
     def close(self) -> None:
         """Stop what runs, and wait for it."""
-        for event in self._stopping.values():
+        self._ended.set()
+        if self._schedule is not None:
+            self._schedule.join()
+        for event in [*self._stopping.values()]:
             event.set()
         self._threads.shutdown(cancel_futures=True)
 
     def create(self, document: Document) -> None:
         """CreateCrawler; raises AlreadyExists or InvalidInput."""
         name = document["Name"]
-        kept = _checked({key: value for key, value in document.items() if key != "Tags"})
+        kept = {key: value for key, value in document.items() if key != "Tags"}
         with self._store.write() as crawlers:
+            _check(crawlers, kept)
             if crawlers.get(name) is not None:
                 raise AlreadyExistsException(f"Crawler {name} already exists.")
-            crawlers.put(CrawlerRecord(name, kept, "READY", 1, self._now(), self._now()))
+            due = self._due(kept.get("Schedule"))
+            crawlers.put(CrawlerRecord(name, kept, "READY", 1, self._now(), self._now(), due=due))
 
     def update(self, document: Document) -> None:
         """UpdateCrawler: the members that are given are replaced."""
         with self._store.write() as crawlers:
             record = _resting(crawlers, document["Name"])
-            kept = _checked({**record.document, **document})
-            changed = replace(record, document=kept, version=record.version + 1, updated=self._now())
-            crawlers.put(changed)
+            kept = {**record.document, **document}
+            _check(crawlers, kept)
+            due = self._due(kept.get("Schedule")) if "Schedule" in document else record.due
+            crawlers.put(replace(record, document=kept, version=record.version + 1, updated=self._now(), due=due))
+
+    def set_schedule(self, name: str, text: str) -> None:
+        """UpdateCrawlerSchedule; an empty one takes it away. In force at once."""
+        with self._store.write() as crawlers:
+            record = _present(crawlers, name)
+            due = self._due(text)
+            kept = {key: value for key, value in record.document.items() if key != "Schedule"}
+            if text:
+                kept["Schedule"] = text
+            crawlers.put(replace(record, document=kept, updated=self._now(), due=due))
+
+    def start_schedule(self, name: str) -> None:
+        """StartCrawlerSchedule; raises NoSchedule or SchedulerRunning."""
+        with self._store.write() as crawlers:
+            record = _present(crawlers, name)
+            if not record.document.get("Schedule"):
+                raise NoScheduleException(f"Crawler {name} has no schedule.")
+            if record.due:
+                raise SchedulerRunningException(f"The schedule of crawler {name} is in force.")
+            crawlers.put(replace(record, due=self._due(record.document["Schedule"])))
+
+    def stop_schedule(self, name: str) -> None:
+        """StopCrawlerSchedule; raises SchedulerNotRunning."""
+        with self._store.write() as crawlers:
+            record = _present(crawlers, name)
+            if not record.due:
+                raise SchedulerNotRunningException(f"The schedule of crawler {name} is stopped.")
+            crawlers.put(replace(record, due=""))
 
     def delete(self, name: str) -> None:
         """DeleteCrawler."""
@@ -118,10 +133,33 @@ class CrawlerService:
     def start(self, name: str) -> None:
         """StartCrawler: it runs in the background; raises CrawlerRunning."""
         with self._store.write() as crawlers:
-            record = _resting(crawlers, name)
-            run = Run(str(uuid.uuid4()), self._now())
-            crawlers.put(replace(record, state="RUNNING", runs=(*record.runs, run)))
-        stop = self._stopping[name] = threading.Event()
+            record, run = self._started(crawlers, _resting(crawlers, name))
+        self._submit(record, run)
+
+    def start_due(self) -> None:
+        """Start whatever its schedule says by now: once, however many moments were missed, and on one server only."""
+        now = self._now()
+        with self._store.read() as crawlers:
+            due = crawlers.due(now)
+        for one in due:
+            with self._store.write() as crawlers:
+                record = crawlers.get(one.name)
+                if record is None or record.due != one.due:
+                    continue  # another server was first, or the schedule was changed
+                record = replace(record, due=self._due(record.document.get("Schedule")))
+                if record.state != "READY":
+                    crawlers.put(record)  # it still runs: this moment is left out
+                    continue
+                record, run = self._started(crawlers, record)
+            self._submit(record, run)
+
+    def _started(self, crawlers: Crawlers, record: CrawlerRecord) -> tuple[CrawlerRecord, Run]:
+        run = Run(str(uuid.uuid4()), self._now())
+        crawlers.put(replace(record, state="RUNNING", runs=(*record.runs, run)))
+        return record, run
+
+    def _submit(self, record: CrawlerRecord, run: Run) -> None:
+        stop = self._stopping[record.name] = threading.Event()
         self._threads.submit(self._run, record, run, stop)
 
     def stop(self, name: str) -> None:
@@ -153,72 +191,35 @@ class CrawlerService:
         self._stopping.pop(record.name, None)
 
     def _crawl(self, document: Document, run: Run, stop: threading.Event) -> Run:
-        call = self._lake.session(document["Role"], document["Name"])
-        update = (document.get("SchemaChangePolicy") or {}).get("UpdateBehavior", "UPDATE_IN_DATABASE") != "LOG"
-        for target in document["Targets"]["S3Targets"]:
-            for candidate in candidates(target["Path"], self._lake.files(call, target["Path"])):
-                if stop.is_set():
-                    return replace(run, status="CANCELLED")
-                run = self._table(call, document, candidate, run, update=update)
-        return replace(run, status="CANCELLED" if stop.is_set() else "SUCCEEDED")
+        with self._store.read() as crawlers:
+            found = [crawlers.classifier(name) for name in document.get("Classifiers") or ()]
+        classifiers = [one.document for one in found if one is not None]
+        return Crawl(self._lake, document, classifiers, stop).carry_out(run)
 
-    def _table(self, call: Call, document: Document, candidate: Candidate, run: Run, *, update: bool) -> Run:
-        schema = common(self._lake.look(call, candidate.sample(_SAMPLE)), candidate.keys)
-        if not schema.format or not schema.columns:
-            return run
-        name = checked_name(table_name(str(document.get("TablePrefix") or "") + candidate.name))
-        made = table_input(name, candidate, schema, document["Name"])
-        database = document["DatabaseName"]
-        done = self._lake.save(call, database, made, update=update)
-        partitions = [
-            (values, {**made["StorageDescriptor"], "Location": files[0].uri.rpartition("/")[0] + "/"})
-            for values, files in candidate.files.items()
-            if candidate.keys
-        ]
-        added = self._lake.save_partitions(call, database, name, partitions) if partitions else 0
-        return replace(
-            run,
-            created=run.created + (done == "created"),
-            updated=run.updated + (done == "updated"),
-            partitions=run.partitions + added,
-        )
+    # Schedules
+
+    def _keep_time(self) -> None:
+        while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
+            try:
+                self.start_due()
+            except Exception:  # noqa: BLE001 - what cannot be started now is due still, and tried again
+                _log.exception("crawlers that are due cannot be started")
+
+    def _due(self, schedule: str | None) -> str:
+        """When a schedule is due next; empty for never."""
+        found = schedule_of(schedule).after(self._clock()) if schedule else None
+        return "" if found is None else found.isoformat()
 
     def _now(self) -> str:
         return self._clock().isoformat()
 
 
-def _checked(document: Document) -> Document:
-    """Raise InvalidInput for what is not offered: refused by name, never ignored."""
-    for member in _REFUSED:
-        if document.get(member):
-            raise InvalidInputException(f"Lakewarden does not offer {member} of crawlers.")
-    targets = document.get("Targets") or {}
-    odd = [name for name, value in targets.items() if value and name != "S3Targets"]
-    if odd:
-        raise InvalidInputException(f"Lakewarden does not offer {', '.join(odd)}.")
-    paths = targets.get("S3Targets") or ()
-    if not paths or not all(str(one.get("Path", "")).startswith("s3://") for one in paths):
-        raise InvalidInputException("S3Targets must be given, each with an s3:// path.")
-    if any({name for name, value in one.items() if value} - {"Path"} for one in paths):
-        raise InvalidInputException("Lakewarden offers nothing of S3Targets but Path.")
-    if not document.get("DatabaseName"):
-        raise InvalidInputException("DatabaseName must be given.")
-    _check_choices(document)
-    return document
-
-
-def _check_choices(document: Document) -> None:
-    offered: Mapping[tuple[str, str], Sequence[object]] = {
-        ("SchemaChangePolicy", "UpdateBehavior"): ("LOG", "UPDATE_IN_DATABASE"),
-        ("SchemaChangePolicy", "DeleteBehavior"): ("LOG",),
-        ("RecrawlPolicy", "RecrawlBehavior"): ("CRAWL_EVERYTHING",),
-        ("LineageConfiguration", "CrawlerLineageSettings"): ("DISABLE",),
-        ("LakeFormationConfiguration", "UseLakeFormationCredentials"): (False,),
-    }
-    for (member, name), values in offered.items():
-        given = (document.get(member) or {}).get(name)
-        if given is not None and given not in values:
-            raise InvalidInputException(f"Lakewarden does not offer {name} {given}.")
+def _check(crawlers: Crawlers, document: Document) -> None:
+    """Raise InvalidInput for what is not offered, EntityNotFound for a classifier that is not there."""
+    options_of(document)
+    for name in document.get("Classifiers") or ():
+        if crawlers.classifier(name) is None:
+            raise EntityNotFoundException(f"Classifier {name[:255]} not found.")
 
 
 def _present(crawlers: Crawlers, name: str) -> CrawlerRecord:

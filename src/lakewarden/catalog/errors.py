@@ -58,3 +58,21 @@ class CrawlerStoppingException(AwsError):
     """The crawler is being stopped."""
 
     code = "CrawlerStoppingException"
+
+
+class NoScheduleException(AwsError):
+    """The crawler has no schedule."""
+
+    code = "NoScheduleException"
+
+
+class SchedulerRunningException(AwsError):
+    """The schedule is in force already."""
+
+    code = "SchedulerRunningException"
+
+
+class SchedulerNotRunningException(AwsError):
+    """The schedule is stopped already."""
+
+    code = "SchedulerNotRunningException"

@@ -4,17 +4,24 @@ Iceberg's own catalog for Glue does the same through UpdateTable; this is what A
 insert rows need not be allowed to alter the table.
 """
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lakewarden.catalog.errors import ConcurrentModificationException, InsufficientPermissions
+from lakewarden.catalog.errors import (
+    AlreadyExistsException,
+    ConcurrentModificationException,
+    InsufficientPermissions,
+)
+from lakewarden.catalog.model import DatabaseRecord, TableRecord
 from lakewarden.catalog.ports import TablePermissions
+from lakewarden.catalog.service import checked_name
 from lakewarden.catalog.store import CatalogStore
 from lakewarden.kernel.call import Principal
 from lakewarden.kernel.clock import Clock
 from lakewarden.kernel.iceberg import ColumnOf
-from lakewarden.kernel.lake import GovernedTable, TableAccess
+from lakewarden.kernel.lake import AccessMode, GovernedTable, TableAccess
 
 LOCATION, PREVIOUS = "metadata_location", "previous_metadata_location"
 
@@ -84,6 +91,31 @@ class IcebergCommits:
             now = self._clock().isoformat()
             entries.put_table(replace(current, version=current.version + 1, updated=now, document=document))
             return True
+
+    def rename(self, principal: Principal, governed: GovernedTable, parent: DatabaseRecord, name: str) -> None:
+        """Give the table another name, of another database maybe; raises AlreadyExists and the refusals.
+
+        INVARIANT (no_escalation): under its new name it is a new table, of which its renamer has all rights, grantable,
+        and nobody else has any: only who could give all of it away may do that.
+        """
+        table, name = governed.table, checked_name(name)
+        if governed.access.mode is not AccessMode.IAM:
+            self._permissions.require_give_away(principal, table.database, table.name)
+        self._permissions.require_create_table(principal, parent.name, parent.location, table.location)
+        now = self._clock().isoformat()
+        with self._store.write(permissions=True) as entries:
+            current = entries.table(table.database, table.name)
+            if current is None or current.id != table.table_id:
+                raise ConcurrentModificationException("The table was changed by another call.")
+            if entries.database(parent.name) is None or entries.table(parent.name, name) is not None:
+                raise AlreadyExistsException(f"Table {name} already exists.")
+            entries.remove_table(table.database, table.name)
+            self._permissions.table_dropped(entries.connection, table.database, table.name)
+            document = {**current.document, "Name": name}
+            made = TableRecord(parent.name, name, str(uuid.uuid4()), 0, now, now, principal.arn, document)
+            entries.put_table(made)
+            defaults = parent.document.get("CreateTableDefaultPermissions")
+            self._permissions.table_created(entries.connection, principal, parent.name, name, defaults)
 
 
 def members(columns: Sequence[ColumnOf]) -> list[Mapping[str, Any]]:

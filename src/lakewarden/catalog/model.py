@@ -74,7 +74,10 @@ class PartitionRecord:
         return str((self.document.get("StorageDescriptor") or {}).get("Location") or "")
 
 
-def _columns(members: list[Mapping[str, str]] | None) -> tuple[Column, ...]:
+def _columns(members: list[Mapping[str, Any]] | None) -> tuple[Column, ...]:
+    """Iceberg's catalogs also list the columns that a table had once, and mark them: they are no columns of it any more."""
     return tuple(
-        Column(one["Name"].lower(), one.get("Type") or "string", one.get("Comment") or "") for one in members or ()
+        Column(one["Name"].lower(), one.get("Type") or "string", one.get("Comment") or "")
+        for one in members or ()
+        if (one.get("Parameters") or {}).get("iceberg.field.current") != "false"
     )

@@ -7,10 +7,11 @@ from typing import Any
 
 from lakewarden.guard import Access, AuthorizedCall, Operation, Operations, on, own, table_of
 from lakewarden.identity.directory import Directory
-from lakewarden.identity.errors import PackedPolicyTooLarge, ValidationError
+from lakewarden.identity.errors import ExpiredIdentityToken, PackedPolicyTooLarge, ValidationError
 from lakewarden.identity.messages import decoded
 from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.model import Role
+from lakewarden.identity.saml import SamlIdentities, SamlIdentity
 from lakewarden.identity.sealed import KeyRing
 from lakewarden.identity.service import tags_of
 from lakewarden.identity.sessions import issue, seal
@@ -24,17 +25,22 @@ from lakewarden.policy import CompiledPolicy, compile_policy
 _HIDDEN = frozenset({"Credentials.SecretAccessKey", "Credentials.SessionToken", "TokenCode"})
 _PACKED_BYTES = 8192
 _CHAINED = 3600
+_SHORTEST = 900
 
 
 class TokenService:
     """Issues temporary credentials."""
 
-    def __init__(self, directory: Directory, ring: KeyRing, account: str, web: WebIdentities, mfa: MfaDevices) -> None:
+    def __init__(
+        self, directory: Directory, ring: KeyRing, account: str, web: WebIdentities, mfa: MfaDevices,
+        saml: SamlIdentities,
+    ) -> None:  # fmt: skip
         self._directory = directory
         self._ring = ring
         self._account = account
         self._web = web
         self._mfa = mfa
+        self._saml = saml
 
     def role(self, arn: str) -> Role | None:
         """The role of that ARN, or None."""
@@ -72,11 +78,34 @@ class TokenService:
         called = f"{identity.provider_arn}:{identity.audience}:{identity.subject}"
         return Principal(PrincipalType.WEB_IDENTITY_USER, self._account, "", called, identity.provider_arn)
 
+    def saml_identity(self, call: Call) -> SamlIdentity:
+        """What the assertion of an AssumeRoleWithSAML proves."""
+        return self._saml.verified(call.params["PrincipalArn"], call.params["SAMLAssertion"], call.at)
+
+    def saml_rule(self, call: Call) -> Sequence[Access]:
+        """AssumeRoleWithSAML: the assertion must list the role, and the role's trust policy name the provider."""
+        identity = self.saml_identity(call)
+        # INVARIANT (no_escalation): a provider gives the roles that it lists, whatever else trusts it.
+        if (call.params["RoleArn"], call.params["PrincipalArn"]) not in identity.roles:
+            raise AccessDenied("Not authorized to perform sts:AssumeRoleWithSAML")
+        asked = Wanted(tags_of(identity.tags), tuple(identity.transitive), identity.source_identity)
+        return self._questions(
+            call, "sts:AssumeRoleWithSAML", asked, identity.context, session_name=identity.session_name
+        )
+
+    def saml_principal(self, call: Call) -> Principal:
+        """Who the assertion of an unsigned AssumeRoleWithSAML proves the caller to be."""
+        identity = self.saml_identity(call)
+        called = f"{identity.name_qualifier}:{identity.subject}"
+        return Principal(PrincipalType.SAML_USER, self._account, "", called, identity.provider_arn)
+
     def _questions(
-        self, call: Call, action: str, asked: "Wanted", context: Mapping[str, str | Sequence[str]]
-    ) -> Sequence[Access]:
+        self, call: Call, action: str, asked: "Wanted", context: Mapping[str, str | Sequence[str]],
+        session_name: str = "",
+    ) -> Sequence[Access]:  # fmt: skip
         role = self.role(call.params["RoleArn"])
-        keys = {**context, **asked.context, "sts:RoleSessionName": call.params["RoleSessionName"]}
+        name = session_name or call.params["RoleSessionName"]
+        keys = {**context, **asked.context, "sts:RoleSessionName": name}
         if role is not None:
             keys |= {f"aws:ResourceTag/{key}": value for key, value in role.tags.items()}
             keys |= {f"iam:ResourceTag/{key}": value for key, value in role.tags.items()}
@@ -122,19 +151,44 @@ class TokenService:
             "Provider": identity.provider_arn,
         }
 
-    def _assumed(self, call: AuthorizedCall, asked: "Wanted", provider: str = "") -> dict[str, Any]:
+    def assume_role_with_saml(self, call: AuthorizedCall) -> Mapping[str, Any]:
+        """AssumeRoleWithSAML (STS API reference): no longer than the session at the provider."""
+        identity = self.saml_identity(call.call)
+        tags, transitive = _session_tags(tags_of(identity.tags), identity.transitive, None)
+        left = None
+        if identity.until is not None:
+            left = int((identity.until - call.call.at).total_seconds())
+            if left < _SHORTEST:
+                raise ExpiredIdentityToken("The session at the identity provider ends within 15 minutes.")
+        answer = self._assumed(
+            call, Wanted(tags, transitive, identity.source_identity), identity.provider_arn, identity.session_name, left
+        )
+        return {
+            **answer,
+            "Subject": identity.subject,
+            "SubjectType": identity.subject_type or None,
+            "Issuer": identity.issuer,
+            "Audience": identity.audience,
+            "NameQualifier": identity.name_qualifier,
+        }
+
+    def _assumed(
+        self, call: AuthorizedCall, asked: "Wanted", provider: str = "", session_name: str = "", most: int | None = None
+    ) -> dict[str, Any]:
         params = call.params
         role = self.role(params["RoleArn"])
         if role is None:
             raise AccessDenied(f"User: {call.call.principal.arn} is not authorized to perform: sts:AssumeRole")
         seconds = params.get("DurationSeconds", 3600)
-        if not 900 <= seconds <= role.max_session:
+        if most is not None:
+            seconds = min(seconds, most)
+        if not _SHORTEST <= seconds <= role.max_session:
             raise ValidationError("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
         policies, arns = self._session_policies(params)
         session = Session(
             issued_at=call.call.at.replace(microsecond=0),
             expires_at=call.call.at.replace(microsecond=0) + timedelta(seconds=seconds),
-            session_name=params["RoleSessionName"],
+            session_name=session_name or params["RoleSessionName"],
             role_arn=iam(self._account, role.resource),
             role_id=role.id,
             role_name=role.name,
@@ -298,6 +352,15 @@ def operations(service: TokenService, account: str) -> Operations:
             hidden=_HIDDEN | {"WebIdentityToken"},
             unsigned=True,
             identify=service.web_principal,
+        ),
+        Operation(
+            "AssumeRoleWithSAML",
+            service.assume_role_with_saml,
+            service.saml_rule,
+            read_only=False,
+            hidden=_HIDDEN | {"SAMLAssertion"},
+            unsigned=True,
+            identify=service.saml_principal,
         ),
         Operation(
             "DecodeAuthorizationMessage",

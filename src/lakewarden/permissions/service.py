@@ -13,6 +13,7 @@ from lakewarden.permissions.facts import Facts
 from lakewarden.permissions.grants import Defaults, GrantService, merged
 from lakewarden.permissions.locations import path_of
 from lakewarden.permissions.model import (
+    ALL,
     DATABASE_PERMISSIONS,
     TABLE_PERMISSIONS,
     DatabaseResource,
@@ -26,6 +27,7 @@ from lakewarden.permissions.resolve import (
     database_access,
     may_create_database,
     may_create_table,
+    may_grant,
     may_place_data,
     table_access,
     visible_tables,
@@ -111,6 +113,13 @@ class PermissionService:
             return
         if not self.facts(principal).administrator:
             raise InsufficientPermissions("data lake administrator", "CreateTableDefaultPermissions")
+
+    def require_give_away(self, principal: Principal, database: str, table: str) -> None:
+        """Raise unless the principal could grant all of the table to others, as its creator can."""
+        everything = frozenset({ALL})
+        wanted = Grant(principal.grantee_arn, TableResource(database, table), everything, everything)
+        if not may_grant(self.facts(principal, database), wanted, ()):
+            raise InsufficientPermissions("All with grant option", table)
 
     def is_registered(self, location: str) -> bool:
         """Whether a location is under Lake Formation's control."""

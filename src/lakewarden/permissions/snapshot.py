@@ -22,8 +22,9 @@ from lakewarden.permissions.model import (
 from lakewarden.permissions.store import PermissionStore, Records
 from lakewarden.permissions.tags import UNTAGGED, DatabaseTags
 
-_SINGLY = 50
-"""So many principals are loaded one by one: about what loading all of a large lake costs."""
+_SINGLY, _GRANTS_A_PRINCIPAL = 50, 4000
+"""So many principals are loaded one by one, or one for each so many grants that there are: for a good part of the time
+that loading everybody's takes."""
 
 
 class FactBook:
@@ -98,6 +99,7 @@ class _Edition:
         self.registered = registered_in(locations)
         self._own: dict[str, tuple[Holdings, frozenset[Resource]]] = {}
         self._all: _Everybody | None = None
+        self._singly = _SINGLY
         self._loading = threading.Lock()
         self._tags: dict[str, DatabaseTags] = {}
         self._tagged_databases: frozenset[str] | None = None
@@ -172,9 +174,16 @@ class _Edition:
 
     def _everybody(self) -> "_Everybody | None":
         """All principals' grants once many have asked; until they are there, each is loaded by itself."""
-        if self._all is None and len(self._own) >= _SINGLY and self._loading.acquire(blocking=False):
+        if self._all is not None or len(self._own) < self._singly:
+            return self._all
+        if self._loading.acquire(blocking=False):
             with self._store.read() as records:
-                self._all = _Everybody.of(records)
+                enough = records.most_grants() // _GRANTS_A_PRINCIPAL
+                if len(self._own) >= enough:
+                    self._all = _Everybody.of(records)
+                else:
+                    self._singly = enough
+                    self._loading.release()
         return self._all
 
     def _hybrid_in(self, database: str) -> frozenset[Resource]:

@@ -44,6 +44,10 @@ _KINDS: dict[str, type[Resource]] = {
     "tag": TagResource,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_DECODERS: dict[str, msgspec.json.Decoder[Resource]] = {
+    name: msgspec.json.Decoder(kind) for name, kind in _KINDS.items()
+}
+_HEAD = len('{"_": "')
 
 _grants = sa.Table(
     "lf_grants",
@@ -110,6 +114,10 @@ class Records(Restrictions):
     def grants(self) -> list[Grant]:
         """Every grant."""
         return list(map(_grant, self.connection.execute(_GRANTS.order_by(_grants.c.id)).all()))
+
+    def most_grants(self) -> int:
+        """A number that there are no more grants than, found at once."""
+        return int(self.connection.execute(sa.select(sa.func.max(_grants.c.id))).scalar() or 0)
 
     def entries(self) -> Iterator[tuple[str, Terms]]:
         """The principal and the terms of every grant, in the order of granting, as they are read.
@@ -275,21 +283,13 @@ def _terms(resource: str, permissions: str, grantable: str) -> Terms:
 
 
 def _decoded(text: str) -> Resource:
-    body: dict[str, Any] = msgspec.json.decode(text)
-    kind = _KINDS[body.pop("_")]
-    fields: dict[str, Any] = {
-        name: _frozen(value) if isinstance(value, list) else value for name, value in body.items()
-    }
-    return kind(**fields)
+    """What :func:`_written` wrote; the kind stands first, as its member comes before all others in order."""
+    return _DECODERS[text[_HEAD : text.index('"', _HEAD)]].decode(text)
 
 
 @lru_cache(maxsize=4096)
 def _set(text: str) -> frozenset[str]:
     return frozenset(json.loads(text))
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _bare(kind: str, database: str, table: str) -> Resource:

@@ -119,6 +119,10 @@ class IcebergLake(Protocol):
         """Name the table in the catalog; raises AlreadyExistsException."""
         ...
 
+    def rename(self, call: Call, governed: GovernedTable, new: TableRef) -> None:
+        """Give the table another name; only who could give all of it away may."""
+        ...
+
     def commit(
         self,
         call: Call,

@@ -42,6 +42,10 @@ class IcebergTables:
 
     def alter(self, governed: GovernedTable, change: changes.Change, call: Call) -> None:
         """ALTER TABLE."""
+        if isinstance(change, changes.RenameTable):
+            self._right(call, governed, frozenset({"ALTER", "DROP"}))
+            self._iceberg.rename(call, governed, change.new)
+            return
         right = self._right(call, governed, frozenset({"ALTER"}))
         self._commits.alter(call, governed, right, _work(governed, change))
 

@@ -10,6 +10,7 @@ from lakewarden.sql.changes import (
     DropPartitions,
     PartitionSpec,
     RenamePartition,
+    RenameTable,
     ReplaceColumns,
     SetLocation,
     SetProperties,
@@ -45,23 +46,29 @@ def _change(cursor: Cursor) -> Change:
         name, new, kind = cursor.name(), cursor.name(), cursor.type()
         return ChangeColumn(name, Column(new, kind, cursor.string() if cursor.accept("COMMENT") else ""))
     if cursor.accept("SET"):
-        if cursor.accept("TBLPROPERTIES"):
-            return SetProperties(cursor.properties())
-        if cursor.accept("LOCATION"):
-            return SetLocation(cursor.string())
-        raise Unsupported(f"ALTER TABLE SET {cursor.peek()}")
+        return _set(cursor)
     if cursor.phrase("UNSET", "TBLPROPERTIES"):
         return UnsetProperties(_names(cursor))
     if cursor.phrase("DROP", "COLUMN"):
         return DropColumn(cursor.name())
     if cursor.accept("DROP"):
         return _drop(cursor)
+    if cursor.phrase("RENAME", "TO"):
+        return RenameTable(cursor.table())
     if cursor.accept("PARTITION"):
         old = _spec(cursor)
         if not cursor.phrase("RENAME", "TO", "PARTITION"):
             raise Unsupported(f"ALTER TABLE PARTITION {cursor.peek()}")
         return RenamePartition(old, _spec(cursor))
     raise Unsupported(f"ALTER TABLE {cursor.peek()}")
+
+
+def _set(cursor: Cursor) -> Change:
+    if cursor.accept("TBLPROPERTIES"):
+        return SetProperties(cursor.properties())
+    if cursor.accept("LOCATION"):
+        return SetLocation(cursor.string())
+    raise Unsupported(f"ALTER TABLE SET {cursor.peek()}")
 
 
 def _names(cursor: Cursor) -> tuple[str, ...]:

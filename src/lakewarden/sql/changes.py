@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lakewarden.kernel.lake import Column
+from lakewarden.sql.refs import TableRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,13 @@ class RenamePartition:
     new: PartitionSpec
 
 
+@dataclass(frozen=True, slots=True)
+class RenameTable:
+    """ALTER TABLE ... RENAME TO, of an Iceberg table."""
+
+    new: TableRef
+
+
 Change = (
     AddColumns
     | ReplaceColumns
@@ -99,4 +107,5 @@ Change = (
     | AddPartitions
     | DropPartitions
     | RenamePartition
+    | RenameTable
 )

@@ -168,14 +168,13 @@ def kind_of(of: exp.DataType) -> exp.DType:
 def _check_width(subquery: exp.Subquery, text: str) -> None:
     """A query that stands for a value has one column."""
     parent = subquery.parent
-    if isinstance(parent, exp.Tuple | exp.Values | exp.From | exp.Join | exp.Lateral | exp.SetOperation | exp.Subquery):
+    valued = isinstance(parent, exp.Alias | exp.Anonymous | exp.Binary) and not isinstance(parent, exp.EQ | exp.NEQ)
+    if not valued and not (isinstance(parent, exp.Select) and subquery.arg_key == "expressions"):
         return
-    if isinstance(parent, exp.With | exp.CTE | exp.Exists | exp.Table | exp.Paren) or not isinstance(
-        subquery.this, exp.Query
-    ):
+    if not isinstance(subquery.this, exp.Query) or isinstance(parent, exp.SetOperation):
         return
     width = len(subquery.this.selects)
-    if width > 1 and not isinstance(parent, exp.In | exp.EQ | exp.NEQ):
+    if width > 1:
         where = position_of(subquery, text)
         raise Unsupported(f"line {where[0]}:{where[1]}: A subquery of {width} columns as a value")
 

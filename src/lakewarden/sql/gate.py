@@ -73,6 +73,13 @@ def _check_call(node: exp.Anonymous, text: str) -> None:
         if name in REFUSED:
             raise Unsupported(f"The function {name} ({REFUSED[name]})")
         raise FunctionNotFound(*_where(node.name, node, text), node.name.removeprefix(MARK).lower()[:128])
+    odd = next((one for one in node.expressions if isinstance(one, exp.Distinct | exp.Order)), None)
+    if odd is not None and not function.aggregate:
+        line, column = _where(name, node, text)
+        what = "ORDER BY" if isinstance(odd, exp.Order) else "DISTINCT"
+        raise SqlError(
+            f"FUNCTION_NOT_AGGREGATE: line {line}:{column}: {what} is not supported for non-aggregation functions"
+        )
     if not function.least <= len(node.expressions) <= function.most:
         line, column = _where(name, node, text)
         raise SqlError(f"FUNCTION_NOT_FOUND: line {line}:{column}: Unexpected parameters for function {name}")
@@ -128,16 +135,13 @@ def _check_subquery(node: exp.Expression) -> None:
 
 
 def _check_modifier(node: exp.Expression) -> None:
-    """DISTINCT and ORDER BY within a call, which only aggregates take, and only around something."""
+    """DISTINCT and ORDER BY within a call: around something."""
     call = node.parent
     while isinstance(call, exp.Order | exp.Distinct):
         call = call.parent
     if not isinstance(call, exp.Anonymous):
         return
-    function = FUNCTIONS.get(name_of(call))
     what = "ORDER BY" if isinstance(node, exp.Order) else "DISTINCT"
-    if function is not None and not function.aggregate:
-        raise SqlError(f"FUNCTION_NOT_AGGREGATE: {what} is not supported for non-aggregation functions")
     if not (node.this if isinstance(node, exp.Order) else node.expressions):
         raise SqlSyntaxError(1, 1, f"mismatched input '{what}'")
 

@@ -234,6 +234,9 @@ _RESULTS: Mapping[str, Callable[[list[exp.Expression]], exp.DataType]] = {
     "histogram": lambda a: exp.DataType(
         this=D.MAP, expressions=[(a[0].type or UNKNOWN).copy(), built("bigint").copy()], nested=True
     ),
+    "array_histogram": lambda a: exp.DataType(
+        this=D.MAP, expressions=[item(a[0].type).copy(), built("bigint").copy()], nested=True
+    ),
     "map_agg": lambda a: exp.DataType(
         this=D.MAP, expressions=[(a[0].type or UNKNOWN).copy(), (a[1].type or UNKNOWN).copy()], nested=True
     ),

@@ -45,6 +45,11 @@ def _buckets(calls: BucketCalls, rules: Rules) -> Iterator[Operation]:
     yield Operation("GetBucketAcl", calls.acl, on("s3:GetBucketAcl"), read_only=True)
     yield Operation("PutBucketAcl", calls.put_acl, on("s3:PutBucketAcl"), read_only=False)
     yield Operation("PutBucketVersioning", calls.put_versioning, on("s3:PutBucketVersioning"), read_only=False)
+    cycle = "s3:PutLifecycleConfiguration"
+    yield Operation("PutBucketLifecycleConfiguration", calls.put_lifecycle, on(cycle), read_only=False)
+    yield Operation("DeleteBucketLifecycle", calls.delete_lifecycle, on(cycle), read_only=False)
+    shown = on("s3:GetLifecycleConfiguration")
+    yield Operation("GetBucketLifecycleConfiguration", calls.get_lifecycle, shown, read_only=True)
     yield Operation("GetBucketVersioning", calls.versioning, on("s3:GetBucketVersioning"), read_only=True)
     ownership = "s3:PutBucketOwnershipControls"
     yield Operation("PutBucketOwnershipControls", calls.put_ownership, on(ownership), read_only=False)

@@ -20,6 +20,7 @@ from lakewarden.storage.errors import (
     ServerSideEncryptionConfigurationNotFound,
     UnsupportedHeader,
 )
+from lakewarden.storage.lifecycle import configuration_of, rules_of
 from lakewarden.storage.model import Bucket, PublicAccess
 from lakewarden.storage.public import is_public
 from lakewarden.storage.service import StorageService, when
@@ -41,11 +42,6 @@ ABSENT: Mapping[str, tuple[str, type[AwsError], str]] = {
         "GetEncryptionConfiguration",
         ServerSideEncryptionConfigurationNotFound,
         "The server side encryption configuration was not found",
-    ),
-    "GetBucketLifecycleConfiguration": (
-        "GetLifecycleConfiguration",
-        NoSuchLifecycleConfiguration,
-        "The lifecycle configuration does not exist",
     ),
     "GetBucketReplication": (
         "GetReplicationConfiguration",
@@ -213,6 +209,28 @@ class BucketCalls:
     def delete_tags(self, call: AuthorizedCall) -> Mapping[str, Any]:
         """DeleteBucketTagging."""
         self._service.change_bucket(call.params["Bucket"], lambda bucket: replace(bucket, tags={}))
+        return {}
+
+    # Life cycles
+
+    def put_lifecycle(self, call: AuthorizedCall) -> Mapping[str, Any]:
+        """PutBucketLifecycleConfiguration: expirations and unfinished uploads; transitions are refused by name."""
+        rules = rules_of(call.params.get("LifecycleConfiguration") or {})
+        self._service.change_bucket(call.params["Bucket"], lambda bucket: replace(bucket, lifecycle=rules))
+        return {}
+
+    def get_lifecycle(self, call: AuthorizedCall) -> Mapping[str, Any]:
+        """GetBucketLifecycleConfiguration."""
+        rules = self._bucket(call).lifecycle
+        if not rules:
+            raise NoSuchLifecycleConfiguration(
+                "The lifecycle configuration does not exist", {"BucketName": call.params["Bucket"]}
+            )
+        return {"Rules": configuration_of(rules)}
+
+    def delete_lifecycle(self, call: AuthorizedCall) -> Mapping[str, Any]:
+        """DeleteBucketLifecycle."""
+        self._service.change_bucket(call.params["Bucket"], lambda bucket: replace(bucket, lifecycle=()))
         return {}
 
     # Settings that have one value here

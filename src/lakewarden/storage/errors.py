@@ -220,7 +220,7 @@ class NoSuchCORSConfiguration(AwsError):
 
 
 class NoSuchLifecycleConfiguration(AwsError):
-    """Life cycles are not offered."""
+    """The bucket has no life cycle rules."""
 
     code = "NoSuchLifecycleConfiguration"
     status = 404

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lakewarden.policy import CompiledPolicy
+from lakewarden.storage.lifecycle import Rule
 
 MULTIPART_KINDS = ("FULL_OBJECT", "COMPOSITE")
 
@@ -37,6 +38,7 @@ class Bucket:
     tags: Mapping[str, str] = field(default_factory=dict)
     tagged: bool = False
     versioning: str = ""
+    lifecycle: tuple[Rule, ...] = ()
     compiled: CompiledPolicy | None = None
     public: bool = False
 

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from lakewarden.state import Database, Snapshot, Statement
+from lakewarden.storage.lifecycle import Rule
 from lakewarden.storage.model import Bucket, MultipartUpload, Part, PublicAccess, StoredObject
 from lakewarden.storage.tables import (
     BUCKETS,
@@ -68,6 +69,7 @@ class Index:
             "tags": bucket.tags,
             "tagged": bucket.tagged,
             "versioning": bucket.versioning,
+            "lifecycle": bucket.lifecycle,
         }
         self.connection.execute(
             sa.insert(BUCKETS).values(
@@ -231,13 +233,14 @@ class _Details(msgspec.Struct):
     tags: dict[str, str] = {}
     tagged: bool = False
     versioning: str = ""
+    lifecycle: tuple[Rule, ...] = ()
 
 
 def _bucket(row: Mapping[str, Any] | sa.RowMapping) -> Bucket:
     details = msgspec.json.decode(row["details"] or "{}", type=_Details)
     return Bucket(
         row["name"], row["region"], row["created"], row["policy"], details.public_access, details.tags, details.tagged,
-        details.versioning,
+        details.versioning, details.lifecycle,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import structlog
 
 from lakewarden.kernel.clock import Clock
+from lakewarden.storage.expire import Expirer
 from lakewarden.storage.ports import Blobs
 from lakewarden.storage.store import StorageStore
 
@@ -16,6 +17,7 @@ GRACE = timedelta(hours=1)
 
 LONGEST_UPLOAD = timedelta(days=7)
 _BATCH = 500
+_HOUR = 3600.0
 _log = structlog.get_logger("lakewarden.storage")
 
 
@@ -59,10 +61,11 @@ class Sweeper:
 
 
 class SweepThread:
-    """Sweeps every ``seconds`` until it is closed."""
+    """Sweeps every ``seconds``, and every hour carries out life cycle rules, until it is closed."""
 
-    def __init__(self, sweeper: Sweeper, seconds: float = 600.0) -> None:
+    def __init__(self, sweeper: Sweeper, expirer: Expirer, seconds: float = 600.0) -> None:
         self._sweeper = sweeper
+        self._expirer = expirer
         self._seconds = seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="storage-sweep", daemon=True)
@@ -74,8 +77,13 @@ class SweepThread:
         self._thread.join()
 
     def _run(self) -> None:
+        rounds = 0
         while not self._ended.wait(self._seconds):
+            rounds += 1
             try:
+                if rounds * self._seconds >= _HOUR:
+                    rounds = 0
+                    self._expirer.run()
                 self._sweeper.sweep()
             except Exception:  # noqa: BLE001 - a sweep that fails today is tried again in ten minutes
                 _log.exception("unused objects cannot be swept")

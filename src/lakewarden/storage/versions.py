@@ -152,6 +152,17 @@ def page(
     return VersionListing(tuple(shown), tuple(prefixes), False, ("", ""))
 
 
+def walk(index: Index, bucket: str, start: tuple[bytes, int | None], limit: int) -> list[tuple[Version, int]]:
+    """Every version of every key behind ``start`` (key, sequence), the newest of each first, with its sequence."""
+    key, before = (bytes(start[0]), start[1] is not None)
+    found: list[tuple[Version, int]] = []
+    for row in _scan(index, bucket, b"", start, limit):
+        latest = not (before and bytes(row["key"]) == key)
+        key, before = bytes(row["key"]), True
+        found.append((Version(object_of(row), not row["blob"], latest), row["sequence"]))
+    return found
+
+
 def sequence_of(index: Index, bucket: str, key: str, version: str) -> int | None:
     """Where a version stands among those of its key; None when there is none of this id."""
     present = index.get(bucket, key)

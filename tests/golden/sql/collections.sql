@@ -1,4 +1,4 @@
--- Trino documentation: Array functions and operators; Map functions and operators; Lambda expressions; UNNEST.
+-- Trino documentation: Array functions and operators; Map functions and operators; Lambda expressions; SELECT, "UNNEST".
 SELECT ARRAY[1, 2, 3], ARRAY['a', NULL], ARRAY[]; -- ["[1, 2, 3]", "[a, null]", "[]"]
 SELECT ARRAY[ARRAY[1, 2], ARRAY[3]]; -- ["[[1, 2], [3]]"]
 SELECT ARRAY[1, 2, 3][1], ARRAY['a', 'b'][2]; -- ["1", "b"]
@@ -87,3 +87,9 @@ SELECT n FROM TABLE(sequence(1, 2)) AS t(n); -- ["1"] ["2"]
 SELECT * FROM TABLE(exclude_columns(input => TABLE(x), columns => DESCRIPTOR(a))); -- FUNCTION_NOT_FOUND: line 1:15: Function 'table' not registered
 SELECT filter(ARRAY[1], 5); -- NOT_SUPPORTED: An argument that is not a lambda is not supported
 SELECT array_sort(ARRAY[1, 2], (x, y) -> 1); -- NOT_SUPPORTED: array_sort with a comparator is not supported
+SELECT sequence(DATE '2020-01-03', DATE '2020-01-01'); -- ["[2020-01-03, 2020-01-02, 2020-01-01]"]
+SELECT array_histogram(ARRAY[42, 7, 42, NULL]), array_histogram(CAST(ARRAY[NULL] AS array(integer))); -- ["{7=1, 42=2}", "{}"]
+SELECT element_at(array_histogram(ARRAY['a', 'a']), 'a'); -- ["2"]
+SELECT contains_sequence(ARRAY[1, 2, 3], ARRAY[2, 3]), contains_sequence(ARRAY[1, 2, 3], ARRAY[3, 2]), contains_sequence(ARRAY[1], ARRAY[1, 2]); -- ["true", "false", "false"]
+SELECT zip_with(ARRAY['a'], ARRAY['d', null, 'f'], (x, y) -> coalesce(x, y)); -- ["[a, null, f]"]
+SELECT overlay('Txxxxas', 'hom'); -- NOT_SUPPORTED: The function overlay (not offered by this engine) is not supported

@@ -81,6 +81,7 @@ SELECT TIMESTAMP '2021-08-01 10:00:00 +02:00' = TIMESTAMP '2021-08-01 08:00:00 U
 SELECT date_trunc('day', TIMESTAMP '2021-08-01 22:00:00 UTC' AT TIME ZONE 'Asia/Tokyo'); -- ["2021-08-02 00:00:00.000 Asia/Tokyo"]
 SELECT x AT TIME ZONE z AS y FROM (VALUES (TIMESTAMP '2012-10-31 02:00 UTC', 'Asia/Tokyo'), (TIMESTAMP '2012-10-31 01:00 UTC', 'Europe/Paris')) t(x, z) ORDER BY y; -- ["2012-10-31 02:00:00.000 Europe/Paris"] ["2012-10-31 11:00:00.000 Asia/Tokyo"]
 SELECT max(x) FROM (SELECT TIMESTAMP '2021-08-01 10:00:00 +02:00' AS x); -- NOT_SUPPORTED: A timestamp with a time zone other than UTC as a value within an expression is not supported
+SELECT from_iso8601_timestamp_nanos('2020-05-11T11:15:05.123+02:00'); -- ["2020-05-11 09:15:05.123 UTC"]
 SELECT current_timezone(); -- ["UTC"]
 SELECT current_date = CAST(now() AS date), now() = current_timestamp; -- ["true", "true"]
 SELECT localtimestamp > TIMESTAMP '2020-01-01 00:00:00'; -- ["true"]

@@ -28,7 +28,7 @@ SELECT -b FROM (VALUES 'x') t(b); -- TYPE_MISMATCH: line 1:9: Cannot negate varc
 SELECT a LIKE 'x' FROM (VALUES 1) t(a); -- TYPE_MISMATCH: line 1:8: Left side of LIKE expression must evaluate to a varchar (actual: integer)
 SELECT a.x FROM (VALUES 1) t(a); -- TYPE_MISMATCH: line 1:8: Expression a is not of type ROW
 SELECT b || a FROM (VALUES (1, 'x')) t(a, b); -- FUNCTION_NOT_FOUND: line 1:8: Unexpected parameters (varchar, integer) for function concat
-SELECT lower(DISTINCT b) FROM (VALUES 'x') t(b); -- FUNCTION_NOT_AGGREGATE: DISTINCT is not supported for non-aggregation functions
+SELECT lower(DISTINCT b) FROM (VALUES 'x') t(b); -- FUNCTION_NOT_AGGREGATE: line 1:8: DISTINCT is not supported for non-aggregation functions
 SELECT count(*) c FROM (VALUES 1) t(a) HAVING c > 1; -- COLUMN_NOT_FOUND: line 1:47: Column 'c' cannot be resolved or requester is not authorized to access requested resources
 WITH x AS (SELECT 1), x AS (SELECT 2) SELECT * FROM x; -- DUPLICATE_NAMED_QUERY: WITH query name 'x' specified more than once
 SELECT 1 FROM a.b.c.d; -- SYNTAX_ERROR: line 1:15: Too many dots in table name
@@ -44,3 +44,7 @@ SELECT a % 2, count(*) FROM (VALUES 1, 2, 3) t(a) GROUP BY a % 2 HAVING count(*)
 SELECT a, sum(count(*)) OVER () FROM (VALUES 1, 1, 2) t(a) GROUP BY a ORDER BY a; -- ["1", "3"] ["2", "3"]
 SELECT max(a) FILTER (WHERE a < 3), (SELECT max(b) FROM (VALUES 7) u(b)) FROM (VALUES 1, 2, 3) t(a); -- ["2", "7"]
 SELECT 1 UNION ALL SELECT 1.5 UNION ALL SELECT NULL; -- ["1.0"] ["1.5"] [null]
+(SELECT 1 a, 2 b); -- ["1", "2"]
+SELECT 1 WHERE (1, 2) IN (SELECT 1, 2); -- ["1"]
+SELECT 1 WHERE EXISTS (SELECT 1, 2); -- ["1"]
+SELECT 1 + (SELECT 1, 2); -- NOT_SUPPORTED: line 1:20: A subquery of 2 columns as a value is not supported

@@ -1,4 +1,4 @@
--- Trino documentation: JSON functions and operators; Cast to and from JSON.
+-- Trino documentation: JSON functions and operators, "Cast to JSON" and "Cast from JSON" included.
 SELECT json_extract('{"a": {"b": [1, 2]}}', '$.a.b'), json_extract('{"a": 1}', '$.z'); -- ["[1,2]", null]
 SELECT json_extract_scalar('{"a": {"b": [1, 2]}}', '$.a.b[1]'), json_extract_scalar('{"a": "x"}', '$.a'); -- ["2", "x"]
 SELECT json_extract_scalar('[1, 2, 3]', '$[2]'), json_extract_scalar('{"a": [1]}', '$.a'); -- ["3", null]

@@ -1,4 +1,4 @@
--- Trino documentation: String functions and operators; Regular expression functions; Binary functions; URL functions.
+-- Trino documentation: String functions and operators; Regular expression functions; Binary functions and operators; URL functions.
 SELECT 'a' || 'b' || 'c'; -- ["abc"]
 SELECT 'a' || NULL; -- [null]
 SELECT chr(65), codepoint('A'), chr(8364); -- ["A", "65", "€"]

@@ -20,6 +20,7 @@ from lakewarden.identity.messages import encoder
 from lakewarden.identity.mfa import MfaDevices
 from lakewarden.identity.profiles import InstanceProfiles, LinkedRoles
 from lakewarden.identity.providers import Providers
+from lakewarden.identity.saml import SamlIdentities
 from lakewarden.identity.sealed import KeyRing
 from lakewarden.identity.service import IdentityService
 from lakewarden.identity.simulate import Simulator
@@ -71,7 +72,8 @@ class House:
             self.uses,
             mfa,
         )
-        tokens = sts.TokenService(directory, ring, ACCOUNT, WebIdentities(self.providers, self.signing), mfa)
+        web, saml = WebIdentities(self.providers, self.signing), SamlIdentities(self.providers, ACCOUNT)
+        tokens = sts.TokenService(directory, ring, ACCOUNT, web, mfa, saml)
         self.tables = {"iam": api.operations(iam), "sts": sts.operations(tokens, ACCOUNT)}
         self.admin = self.user("admin", attached=ADMINISTRATOR)
 

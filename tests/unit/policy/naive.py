@@ -88,6 +88,9 @@ def _holds(operator: str, key: str, wanted: Sequence[str], keys: Keys, deny: boo
 
 
 def _compare(base: str, value: str, text: str, keys: Keys) -> bool | None:
+    if base in {"ArnLike", "ArnEquals"}:
+        fit = text == "*" or (value.startswith("arn:") and value.count(":") >= 5)
+        return _arn(text, value, keys) if fit else None
     tokens = _tokens(text, keys)
     if tokens is None:
         return False
@@ -98,9 +101,6 @@ def _compare(base: str, value: str, text: str, keys: Keys) -> bool | None:
         return value == literal
     if base == "StringEqualsIgnoreCase":
         return value.casefold() == literal.casefold()
-    if base in {"ArnLike", "ArnEquals"}:
-        fit = text == "*" or (value.startswith("arn:") and value.count(":") >= 5)
-        return _arn(text, value, keys) if fit else None
     try:
         left, right = Decimal(value), Decimal(literal)
     except InvalidOperation:

@@ -67,6 +67,10 @@ CREATE TEMP MACRO t_to_base(x, base) AS CASE WHEN x < 0 THEN '-' || lower(to_bas
 CREATE TEMP MACRO t_cosine_map(a, b) AS
   coalesce(list_sum(list_transform(map_entries(a), lambda e : e.value * coalesce(map_extract(b, e.key)[1], 0))), 0)
   / (sqrt(list_sum(list_transform(map_values(a), lambda v : v * v))) * sqrt(list_sum(list_transform(map_values(b), lambda v : v * v))));
+CREATE TEMP MACRO t_array_histogram(a) AS CASE WHEN a IS NOT NULL THEN coalesce(list_histogram(a), MAP {}) END;
+CREATE TEMP MACRO t_contains_sequence(x, s) AS CASE WHEN x IS NULL OR s IS NULL THEN NULL WHEN len(s) = 0 THEN true
+  ELSE list_contains(list_transform(range(1, greatest(1, len(x) - len(s) + 2)), lambda i : x[i:i + len(s) - 1] = s), true) END;
+CREATE TEMP MACRO t_cosine_distance(a, b) AS 1 - t_cosine_map(a, b);
 
 -- Text of values, as CAST(x AS varchar) gives it
 CREATE TEMP MACRO t_double_text(x) AS CASE

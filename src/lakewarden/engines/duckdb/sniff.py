@@ -4,9 +4,11 @@ Run as ``python -m lakewarden.engines.duckdb.sniff``: the request is one JSON do
 standard output. Files are a stranger's, so that the process can open nothing but them, and lives for one request.
 """
 
+import gzip
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from lakewarden.engines.duckdb import confine
 
 MEMORY_BYTES = 1 << 30
 _SAMPLE_ROWS = 20_480
+_LARGEST_JSON = 32 << 20
 _PLAIN = "uncompressed"
 _SYSTEM_READS = ["/dev/null", "/dev/urandom", "/proc/meminfo", "/proc/self", "/usr/share/zoneinfo", "/sys/fs/cgroup"]
 _AVRO = {"int": "int", "long": "bigint", "float": "float", "double": "double", "boolean": "boolean", "bytes": "binary"}
@@ -34,13 +37,16 @@ def main() -> None:
     paths: list[str] = request["paths"]
     connection = duckdb.connect(":memory:", config={"threads": "1", "memory_limit": f"{MEMORY_BYTES}B"})
     connection.execute("SELECT 1").fetchall()
+    # Arrow looks for pandas once, in places that are closed afterwards.
+    pa.array([1])
     confine.limit_resources(MEMORY_BYTES)
     confined = confine.confine([*paths, *_SYSTEM_READS], [])
-    json.dump({"confined": confined, "files": [look(connection, path) for path in paths]}, sys.stdout)
+    classifiers: list[Found] = request.get("classifiers") or []
+    json.dump({"confined": confined, "files": [look(connection, path, classifiers) for path in paths]}, sys.stdout)
 
 
-def look(connection: duckdb.DuckDBPyConnection, path: str) -> Found:
-    """What one file is; ``format`` is empty for what cannot be read."""
+def look(connection: duckdb.DuckDBPyConnection, path: str, classifiers: Sequence[Found] = ()) -> Found:
+    """What one file is; ``format`` is empty for what cannot be read. Text is what the first classifier takes it for."""
     with Path(path).open("rb") as file:
         head = file.read(4096)
     compression = "gzip" if head[:2] == b"\x1f\x8b" else "zstd" if head[:4] == b"\x28\xb5\x2f\xfd" else ""
@@ -51,9 +57,48 @@ def look(connection: duckdb.DuckDBPyConnection, path: str) -> Found:
             return _arrow("orc", pa.orc.ORCFile(path).schema)
         if head[:4] == b"Obj\x01":
             return _avro(path)
+        for one in classifiers:
+            found = classified(connection, path, compression or _PLAIN, one)
+            if found is not None:
+                return found
         return _text(connection, path, head, compression or _PLAIN)
     except Exception:  # noqa: BLE001 - the edge: whatever a reader makes of a stranger's bytes, they are no table
         return {"format": ""}
+
+
+def classified(connection: duckdb.DuckDBPyConnection, path: str, compression: str, classifier: Found) -> Found | None:
+    """What the file is by one of Glue's classifiers; None where it does not fit."""
+    try:
+        if "CsvClassifier" in classifier:
+            return _csv(connection, path, compression, classifier["CsvClassifier"])
+        return _json_at(path, compression, classifier["JsonClassifier"]["JsonPath"])
+    except (duckdb.Error, ValueError, pa.ArrowException):
+        return None
+
+
+def _json_at(path: str, compression: str, place: str) -> Found | None:
+    """The columns of the objects that a JSON path leads to."""
+    if compression not in {_PLAIN, "gzip"} or Path(path).stat().st_size > _LARGEST_JSON:
+        return None
+    with gzip.open(path) if compression == "gzip" else Path(path).open("rb") as file:
+        text = file.read(_LARGEST_JSON + 1)
+    if len(text) > _LARGEST_JSON:
+        return None
+    found = [json.loads(text)]
+    for step in re.findall(r"\.([^.\[]+)|(\[\*\])", place):
+        found = [value for one in found for value in _stepped(one, *step)]
+    rows = [one for one in found if isinstance(one, dict)][:_SAMPLE_ROWS]
+    if not rows or len(rows) != len(found[:_SAMPLE_ROWS]):
+        return None
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return {**_arrow("json", pa.Table.from_pydict(columns).schema), "path": place}
+
+
+def _stepped(value: Any, name: str, every: str) -> list[Any]:
+    if every:
+        return value if isinstance(value, list) else []
+    return [value[name]] if isinstance(value, dict) and name in value else []
 
 
 def _text(connection: duckdb.DuckDBPyConnection, path: str, head: bytes, compression: str) -> Found:
@@ -65,7 +110,7 @@ def _text(connection: duckdb.DuckDBPyConnection, path: str, head: bytes, compres
         except duckdb.Error:
             if compression == _PLAIN:
                 raise
-    return _csv(connection, path, compression)
+    return _csv(connection, path, compression) or {"format": ""}
 
 
 def _json(connection: duckdb.DuckDBPyConnection, path: str, compression: str) -> Found:
@@ -77,22 +122,41 @@ def _json(connection: duckdb.DuckDBPyConnection, path: str, compression: str) ->
     return _arrow("json", relation.to_arrow_reader(1).schema)
 
 
-def _csv(connection: duckdb.DuckDBPyConnection, path: str, compression: str) -> Found:
+def _csv(
+    connection: duckdb.DuckDBPyConnection, path: str, compression: str, classifier: Found | None = None
+) -> Found | None:
+    """A CSV file's form; with a CsvClassifier the form that it says, or None where the file has not that form."""
+    said = classifier or {}
+    options: dict[str, Any] = {"compression": compression, "sample_size": _SAMPLE_ROWS}
+    if said.get("Delimiter"):
+        options["delim"] = said["Delimiter"]
+    if said.get("QuoteSymbol"):
+        options["quote"] = said["QuoteSymbol"]
+    if said.get("ContainsHeader") in {"PRESENT", "ABSENT"}:
+        options["header"] = said["ContainsHeader"] == "PRESENT"
+    named = ", ".join(f"{name} = ?" for name in options)
     relation = connection.execute(
-        "SELECT Delimiter, Quote, HasHeader, Columns FROM sniff_csv(?, compression = ?, sample_size = ?)",
-        [path, compression, _SAMPLE_ROWS],
+        f"SELECT Delimiter, Quote, HasHeader, Columns FROM sniff_csv(?, {named})",  # noqa: S608 - names of our own
+        [path, *options.values()],
     )
     row = relation.fetchone()
     if row is None:
-        return {"format": ""}
+        return None
     delimiter, quote, header, columns = row
+    names = said.get("Header") or [one["name"] for one in columns]
+    if classifier is not None and (
+        len(names) != len(columns) or (len(columns) < 2 and not said.get("AllowSingleColumn"))
+    ):
+        return None
     kinds = {"BIGINT": "bigint", "DOUBLE": "double", "BOOLEAN": "boolean", "DATE": "date", "TIMESTAMP": "timestamp"}
+    serde = said.get("Serde") or ""
     return {
         "format": "csv",
-        "columns": [[one["name"], kinds.get(one["type"], "string")] for one in columns],
+        "columns": [[name, kinds.get(one["type"], "string")] for name, one in zip(names, columns, strict=True)],
         "delimiter": delimiter,
         "quote": "" if quote == "(empty)" else quote,
         "header": bool(header),
+        "serde": "" if serde == "None" else serde,
     }
 
 

@@ -66,6 +66,8 @@ class IcebergScribe:
                 raise QueryFailed(_TEXTS.get(done.error, _TEXTS["BadMetadata"]) + done.message, 2, 1301)
             with opened_files(folder) as opened:
                 named = {name: file for (*_, name), file in opened}
+                if done.metadata and done.metadata not in named:
+                    raise QueryFailed(_TEXTS["BadMetadata"], 1, 401)
                 yield Scribed(done.metadata, done.columns, done.unreached, named)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ _GROUPS: tuple[tuple[str, str], ...] = (
         "approx_set merge empty_approx_set qdigest_agg value_at_quantile values_at_quantiles quantile_at_value tdigest_agg "
         "merge_tdigest setdigest make_set_digest merge_set_digest intersection_cardinality jaccard_index hash_counts "
         "numeric_histogram classification_miss_rate classification_fall_out classification_precision "
-        "classification_recall classification_thresholds reduce_agg",
+        "classification_recall classification_thresholds reduce_agg theta_sketch_cardinality theta_sketch_union",
     ),
     (
         _GEOSPATIAL,
@@ -28,11 +28,15 @@ _GROUPS: tuple[tuple[str, str], ...] = (
         "ST_NumInteriorRing line_locate_point line_interpolate_point line_interpolate_points geometry_invalid_reason "
         "great_circle_distance geometry_to_bing_tiles geometry_from_hadoop_shape spatial_partitions from_geojson_geometry "
         "to_geojson_geometry convex_hull_agg geometry_union_agg bing_tile bing_tile_at bing_tiles_around bing_tile_coordinates "
-        "bing_tile_polygon bing_tile_quadkey bing_tile_zoom_level to_encoded_polyline from_encoded_polyline spatial_partitioning",
+        "bing_tile_polygon bing_tile_quadkey bing_tile_zoom_level to_encoded_polyline from_encoded_polyline spatial_partitioning "
+        "geometry_collect_agg ST_AsEWKB ST_AsEWKT ST_Collect ST_Force2D ST_Force3D ST_GeomFromEWKT ST_GeomFromKML ST_LineMerge "
+        "ST_MakeLine ST_MakePolygon ST_MinimumBoundingCircle ST_Multi ST_Normalize ST_NumPoints ST_OrientedEnvelope "
+        "ST_PointOnSurface ST_Polygonize ST_ReducePrecision ST_SetSRID ST_SRID ST_Transform ST_VoronoiPolygons ST_Z",
     ),
     (
         _LEARNING,
-        "classify features learn_classifier learn_libsvm_classifier learn_libsvm_regressor learn_regressor regress",
+        "classify evaluate_classifier_predictions features learn_classifier learn_libsvm_classifier learn_libsvm_regressor "
+        "learn_regressor regress",
     ),
     (
         _HASH,
@@ -42,15 +46,16 @@ _GROUPS: tuple[tuple[str, str], ...] = (
     (_LANGUAGE, "word_stem"),
     (
         _STANDARD_JSON,
-        "json_exists json_query json_value json_table json_array json_object json_objectagg json_arrayagg",
+        "json_exists json_query json_value json_table json_array json_object json_objectagg json_arrayagg "
+        "json_scalar json_serialize",
     ),
     (
         "not offered by this engine",
         "normal_cdf parse_duration checksum approx_most_frequent skewness entropy combinations "
         "bar color render rgb beta_cdf inverse_beta_cdf inverse_normal_cdf t_cdf t_pdf wilson_interval_lower "
         "wilson_interval_upper parse_data_size parse_presto_data_size from_ieee754_32 from_ieee754_64 to_ieee754_32 "
-        "to_ieee754_64 to_char to_date to_timestamp array_histogram cosine_distance "
-        "contains_sequence find_first find_first_index timestamp_objectid objectid_timestamp objectid",
+        "to_ieee754_64 to_char to_date to_timestamp char2hexint index from_base32 to_base32 timezone title_case "
+        "overlay find_first find_first_index timestamp_objectid objectid_timestamp objectid",
     ),
 )
 

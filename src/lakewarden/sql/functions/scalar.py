@@ -19,6 +19,9 @@ ceiling                 1    *                same
 cos                     1    cos              double
 cosh                    1    cosh             double
 cosine_similarity       2    t_cosine_map     double
+array_histogram         1    t_array_histogram ?
+contains_sequence       2    t_contains_sequence boolean
+cosine_distance         2    t_cosine_distance double
 cot                     1    cot              double
 degrees                 1    degrees          double
 e                       0    t_e              double
@@ -158,6 +161,7 @@ doy                     1    *                bigint
 format_datetime         2    *                varchar
 from_iso8601_date       1    t_iso_date       date
 from_iso8601_timestamp  1    t_iso_timestamp  timestamp with time zone
+from_iso8601_timestamp_nanos 1 t_iso_timestamp timestamp with time zone
 from_unixtime           1-2  *                timestamp with time zone
 from_unixtime_nanos     1    t_from_unixtime_nanos timestamp with time zone
 hour                    1    *                bigint

@@ -4,7 +4,7 @@ from sqlglot import exp
 
 from lakewarden.sql.errors import SqlError, Unsupported
 from lakewarden.sql.transforms.as_text import as_text
-from lakewarden.sql.transforms.build import Calls, Rewrite, arguments_of, call, cast, number, text
+from lakewarden.sql.transforms.build import Calls, Rewrite, arguments_of, call, cast, either, number, text
 from lakewarden.sql.transforms.lambdas import applied, field, lambda_of, made, name
 from lakewarden.sql.types import STAMPS, ZONED, D, field_names, item, kind
 
@@ -185,7 +185,8 @@ def _sequence(node: exp.Expression) -> exp.Expression:
     """``sequence(start, stop[, step])``; without a step it counts down where stop is below start."""
     start, stop, *step = arguments_of(node)
     if kind(start) is D.DATE:
-        by = step[0] if step else call("to_days", number(1))
+        down = exp.GT(this=start.copy(), expression=stop.copy())
+        by = step[0] if step else call("to_days", either(down, cast(number(-1), "INTEGER"), cast(number(1), "INTEGER")))
         return cast(call("generate_series", cast(start, "TIMESTAMP"), cast(stop, "TIMESTAMP"), by), "DATE[]")
     if kind(start) in STAMPS | ZONED:
         if not step:
