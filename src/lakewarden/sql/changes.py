@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lakewarden.kernel.lake import Column
-
-if TYPE_CHECKING:
-    from lakewarden.sql.model import TableRef
+from lakewarden.sql.refs import TableRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class RenamePartition:
 class RenameTable:
     """ALTER TABLE ... RENAME TO, of an Iceberg table."""
 
-    new: "TableRef"
+    new: TableRef
 
 
 Change = (
