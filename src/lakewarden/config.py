@@ -3,8 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -43,7 +42,7 @@ class Config:
     objects_url: str = ""
     objects_cache_bytes: int = 10 * 1024**3
     package_index: str = ""
-    package_hosts: Sequence[str] = ()
+    package_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _ACCOUNT.fullmatch(self.account_id):
@@ -166,7 +165,8 @@ class DataDirectory:
     def load(self) -> Config:
         """Read ``config.json``; raises :class:`ConfigError` when it is missing or damaged."""
         try:
-            return Config(**json.loads(self.config_file.read_text(encoding="utf-8")))
+            found = Config(**json.loads(self.config_file.read_text(encoding="utf-8")))
+            return replace(found, package_hosts=tuple(found.package_hosts))
         except FileNotFoundError:
             raise ConfigError(f"{self.root} is no data directory; run: lakewarden init --data {self.root}") from None
         except (ValueError, TypeError) as error:

@@ -221,6 +221,12 @@ def _check_table(table: exp.Table, text: str) -> None:
         raise FunctionNotFound(*_where(name, table, text), name)
 
 
+def _check_dot(node: exp.Expression) -> None:
+    # The parser makes half a dot of ``LATERAL . a``.
+    if node.args.get("this") is None:
+        raise SqlSyntaxError(1, 1, "mismatched input '.'")
+
+
 _CLAUSES: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.Select: _check_select,
     exp.Star: _check_star,
@@ -236,4 +242,5 @@ _CLAUSES: Mapping[type[exp.Expression], Callable[[exp.Expression], None]] = {
     exp.TryCast: _check_cast,
     exp.TableSample: _check_sample,
     exp.Join: _check_join,
+    exp.Dot: _check_dot,
 }

@@ -48,3 +48,4 @@ SELECT 1 UNION ALL SELECT 1.5 UNION ALL SELECT NULL; -- ["1.0"] ["1.5"] [null]
 SELECT 1 WHERE (1, 2) IN (SELECT 1, 2); -- ["1"]
 SELECT 1 WHERE EXISTS (SELECT 1, 2); -- ["1"]
 SELECT 1 + (SELECT 1, 2); -- NOT_SUPPORTED: line 1:20: A subquery of 2 columns as a value is not supported
+SELECT a FROM (VALUES 1) t (a) JOIN (VALUES 1) u (a) ON t.a = u LATERAL . a; -- SYNTAX_ERROR: line 1:1: mismatched input '.'

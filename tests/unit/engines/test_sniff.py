@@ -26,7 +26,7 @@ def test_least_reach_of_the_process_that_looks(tmp_path: Path) -> None:
     mine.write_text("id,name\n1,a\n2,b\n")
     other.write_text("secret,key\n1,2\n2,3\n")
     hole = f"""
-def look(connection, path):
+def look(connection, path, classifiers):
     found = {{}}
     for name, attempt in dict(
         read=lambda: open({str(other)!r}).read(),
