@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -132,23 +133,47 @@ def _expect(value: Any, kind: type | tuple[type, ...]) -> Any:
 
 
 def _format(shape: Shape, value: Any) -> Any:
+    return _formatter(shape)(value)
+
+
+@cache  # as many as the models have
+def _formatter(shape: Shape) -> Callable[[Any], Any]:
+    """How values of ``shape`` are written: made once a shape, for pages of results have thousands of values."""
     if getattr(shape, "is_document_type", False):
-        return value
+        return _as_it_is
     if isinstance(shape, StructureShape):
-        return {
-            member.serialization.get("name", name): _format(member, value[name])
-            for name, member in shape.members.items()
-            if value.get(name) is not None
-        }
+        return _structure_formatter(shape)
     if isinstance(shape, ListShape):
-        return [_format(shape.member, item) for item in value]
+        item = _formatter(shape.member)
+        return lambda values: [item(one) for one in values]
     if isinstance(shape, MapShape):
-        return {key: _format(shape.value, item) for key, item in value.items()}
+        entry = _formatter(shape.value)
+        return lambda values: {key: entry(one) for key, one in values.items()}
     kind = shape.type_name
-    if kind == "timestamp" and isinstance(value, datetime):
-        return scalars.format_timestamp(value, scalars.timestamp_format(shape, "unixTimestamp"))
+    if kind == "timestamp":
+        form = scalars.timestamp_format(shape, "unixTimestamp")
+        return lambda value: scalars.format_timestamp(value, form) if isinstance(value, datetime) else value
     if kind == "blob":
-        return scalars.format_blob(value)
-    if kind in {"float", "double"} and not math.isfinite(value):
-        return scalars.format_float(value)
+        return scalars.format_blob
+    if kind in {"float", "double"}:
+        return lambda value: value if math.isfinite(value) else scalars.format_float(value)
+    return _as_it_is
+
+
+def _structure_formatter(shape: StructureShape) -> Callable[[Any], Any]:
+    # The members' are looked up at the first value, for a shape may contain itself.
+    members: list[tuple[str, str, Callable[[Any], Any]]] = []
+
+    def run(value: Mapping[str, Any]) -> dict[str, Any]:
+        if not members:
+            members[:] = [
+                (name, member.serialization.get("name", name), _formatter(member))
+                for name, member in shape.members.items()
+            ]
+        return {written: form(found) for name, written, form in members if (found := value.get(name)) is not None}
+
+    return run
+
+
+def _as_it_is(value: Any) -> Any:
     return value
