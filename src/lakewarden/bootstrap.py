@@ -267,8 +267,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     if alone:
         shutil.rmtree(directory.spill, ignore_errors=True)
     engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
-    # More threads than workers: DDL and SHOW need no worker, nor does a result that waits for the disk.
-    scheduler = Scheduler(limits.workers * 2 + 2, max(1, limits.workers - 1))
+    # Two threads more than workers: DDL and SHOW need no worker and shall not wait for one.
+    scheduler = Scheduler(limits.workers + 2, max(1, limits.workers - 1))
     query_store = QueryStore(database, presence)
     groups = WorkGroups(query_store, account, region, now)
     prepared = PreparedStatements(query_store, guard, account, region, now)
@@ -277,7 +277,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     iceberg = GovernedIceberg(catalog, commits, warehouse, storage, guard, account, region)
     runner = Runner(
         lake, parts, engine, warehouse, results, recorder, prepared, _KEPT_ROWS - 1,
-        Iceberg(iceberg, scribe, engine, now), scheduler.step_aside,
+        Iceberg(iceberg, scribe, engine, now),
     )  # fmt: skip
     live = LiveQueries()
     course = Course(query_store, live, runner.run, results, recorder, resolver.still_valid, now)

@@ -1,6 +1,5 @@
 """Runs one execution: parse, decide, record, read, write. SEMANTICS, "What an Athena user sees"."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,8 +42,6 @@ from lakewarden.sql.iceberg_model import AnyStatement, ChangeTable, Optimize, Va
 
 Earlier = Callable[[Execution, str], Execution | None]
 """The caller's own earlier execution with a fingerprint, young enough for the execution's reuse; None if there is none."""
-_HELD_BYTES = 1 << 20
-"""A result of up to this size is drafted after the engine is free again."""
 _PLAN_COLUMN = (ResultColumn("Query Plan", "varchar", 2147483647),)
 
 
@@ -72,14 +69,12 @@ class Runner:
         prepared: Prepared,
         keep_rows: int,
         iceberg: Iceberg,
-        step_aside: Callable[[], None],
     ) -> None:
         self._lake = lake
         self._engine = engine
         self._results = results
         self._prepared = prepared
         self._keep_rows = keep_rows
-        self._step_aside = step_aside
         self._plans = Plans()
         self._reader = Reader(lake, audit, self._plans)
         commits = Commits(iceberg.lake, iceberg.scribe, iceberg.clock)
@@ -121,9 +116,7 @@ class Runner:
             progress.planning_ms = progress.planning_ms or elapsed_ms(started)
             progress.columns, progress.first_rows, progress.complete = columns, list(rows), True
             progress.rows = len(rows)
-            self._step_aside()
             self._draft(call, execution, progress, iter((text_lines(rows),)))
-            self._draft_metadata(call, execution, progress)
 
     def _statement(self, execution: Execution, call: Call) -> tuple[Execution, AnyStatement]:
         """The statement that runs: for EXECUTE the prepared one, in its own text, with its values bound."""
@@ -174,15 +167,7 @@ class Runner:
         with self._engine.run(read.plan.sql, scans, stop.event) as result:
             progress.columns = _columns(read, result)
             batches = self._counted(result.batches, progress, stop)
-            chunks = _limited(csv_chunks(read.plan.columns, batches), progress)
-            held, whole = _held(chunks)
-            if not whole:
-                self._draft(call, execution, progress, itertools.chain(held, chunks))
-        # What is small waits for the disk after another query has the engine.
-        self._step_aside()
-        if whole:
-            self._draft(call, execution, progress, iter(held))
-        self._draft_metadata(call, execution, progress)
+            self._draft(call, execution, progress, _limited(csv_chunks(read.plan.columns, batches), progress))
         progress.complete = progress.rows <= self._keep_rows
         progress.engine_ms = elapsed_ms(engine_started)
 
@@ -211,12 +196,10 @@ class Runner:
             yield batch
 
     def _draft(self, call: Call, execution: Execution, progress: Progress, chunks: Iterator[bytes]) -> None:
-        """The result; it and its metadata become objects with the end of the execution."""
+        """The result and its metadata; both become objects with the end of the execution."""
         result = self._results.draft(call, execution.output, chunks)
         progress.drafts.append(result)
         progress.bytes_written = result.size
-
-    def _draft_metadata(self, call: Call, execution: Execution, progress: Progress) -> None:
         facts = iter((metadata(progress.columns),))
         progress.drafts.append(self._results.draft(call, f"{execution.output}.metadata", facts))
 
@@ -253,17 +236,6 @@ class Runner:
         stop.commit()
         text = views.encoded(statement.text, execution.database, columns)
         self._lake.create_view(call, statement.table, text, columns, replace=statement.or_replace)
-
-
-def _held(chunks: Iterator[bytes]) -> tuple[list[bytes], bool]:
-    """The first chunks, and whether they are all."""
-    held, size = [], 0
-    for chunk in chunks:
-        held.append(chunk)
-        size += len(chunk)
-        if size > _HELD_BYTES:
-            return held, False
-    return held, True
 
 
 def _limited(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:

@@ -15,13 +15,12 @@ class Scheduler:
     """A fixed number of threads that take jobs from per-owner queues in turn.
 
     No owner runs more than ``per_owner`` jobs at once, so that one principal's long queries always leave a thread,
-    and an engine's worker, to the others. A job that has :meth:`stepped aside <step_aside>` does not count.
+    and an engine's worker, to the others.
     """
 
     def __init__(self, threads: int, per_owner: int) -> None:
         self._queues: OrderedDict[str, deque[Callable[[], None]]] = OrderedDict()
         self._running: Counter[str] = Counter()
-        self._owners: dict[int, str] = {}
         self._per_owner = per_owner
         self._ready = threading.Condition()
         self._closed = False
@@ -39,17 +38,6 @@ class Scheduler:
             self._queues.setdefault(owner, deque()).append(job)
             self._ready.notify()
 
-    def step_aside(self) -> None:
-        """Called by a job that needs the engine no more: while it writes down what came of it, its owner's next may begin."""
-        with self._ready:
-            owner = self._owners.pop(threading.get_ident(), None)
-            if owner is None:
-                return
-            self._running[owner] -= 1
-            if not self._running[owner]:
-                del self._running[owner]
-            self._ready.notify()
-
     def drop(self) -> None:
         """Take up nothing more; what runs goes on."""
         with self._ready:
@@ -65,18 +53,23 @@ class Scheduler:
 
     def _run(self) -> None:
         while (taken := self._next()) is not None:
+            owner, job = taken
             try:
-                taken()
+                job()
             except Exception:  # noqa: BLE001 - a job reports its own failure; a thread must outlive any of them
                 _log.exception("a query's job failed")
-            self.step_aside()
+            with self._ready:
+                self._running[owner] -= 1
+                if not self._running[owner]:
+                    del self._running[owner]
+                self._ready.notify()
 
-    def _next(self) -> Callable[[], None] | None:
+    def _next(self) -> tuple[str, Callable[[], None]] | None:
         with self._ready:
             while not self._closed:
                 owner = next((one for one in self._queues if self._running[one] < self._per_owner), None)
                 if owner is not None:
-                    return self._taken(owner)
+                    return owner, self._taken(owner)
                 self._ready.wait()
             return None
 
@@ -87,5 +80,4 @@ class Scheduler:
         if jobs:
             self._queues[owner] = jobs
         self._running[owner] += 1
-        self._owners[threading.get_ident()] = owner
         return job

@@ -33,34 +33,6 @@ def test_an_owner_never_runs_more_than_its_share_and_others_pass_its_queue() -> 
     assert peak == 2
 
 
-def test_who_has_stepped_aside_leaves_its_place_once() -> None:
-    scheduler = Scheduler(threads=3, per_owner=1)
-    aside, second, third, go = (threading.Event() for _ in range(4))
-
-    def first() -> None:
-        scheduler.step_aside()
-        scheduler.step_aside()
-        aside.set()
-        go.wait(20)
-
-    def next_one() -> None:
-        second.set()
-        go.wait(20)
-
-    for job in (first, next_one, third.set):
-        scheduler.submit("a", job)
-    assert aside.wait(20)
-    assert second.wait(20)
-    # A thread is free, and the owner's one place is taken: by the second, once for all that the first said.
-    other = threading.Event()
-    scheduler.submit("b", other.set)
-    assert other.wait(20)
-    assert not third.is_set()
-    go.set()
-    assert third.wait(20)
-    scheduler.close()
-
-
 def test_owners_take_turns() -> None:
     scheduler = Scheduler(threads=1, per_owner=1)
     started, go, done = threading.Event(), threading.Event(), threading.Event()
