@@ -1,6 +1,7 @@
 """What server and worker say to each other over pipes: length-prefixed msgpack heads, then Arrow IPC bytes."""
 
 import struct
+from typing import BinaryIO
 
 import msgspec
 
@@ -104,3 +105,18 @@ class Settings(msgspec.Struct, frozen=True):
     spill: str
     objects: str
     own: tuple[str, ...] = ()
+
+
+def received(source: BinaryIO) -> bytes:
+    """A worker's next message; empty when the server has closed the pipe."""
+    head = source.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return b""
+    return source.read(LENGTH.unpack(head)[0])
+
+
+def send(sink: BinaryIO, body: bytes) -> None:
+    """Answer the server."""
+    sink.write(LENGTH.pack(len(body)))
+    sink.write(body)
+    sink.flush()

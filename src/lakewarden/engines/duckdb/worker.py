@@ -17,7 +17,7 @@ import pyarrow as pa
 from lakewarden.engines.duckdb import confine, iceberg, iceberg_rows, reading, recheck, seccomp, writing
 from lakewarden.engines.duckdb.instances import Instances
 from lakewarden.engines.duckdb.macros import needed
-from lakewarden.engines.duckdb.protocol import LENGTH, Reply, Request, Settings
+from lakewarden.engines.duckdb.protocol import Reply, Request, Settings, received, send
 from lakewarden.engines.duckdb.values import text_sql
 
 _BATCH_ROWS = 20_000
@@ -39,7 +39,7 @@ def main() -> None:
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # Nothing that a library prints may get into the protocol.
     os.dup2(2, 1)
-    settings = msgspec.msgpack.decode(_message(source), type=Settings)
+    settings = msgspec.msgpack.decode(received(source), type=Settings)
     confine.limit_resources(settings.memory_bytes)
     # Landlock holds a thread and those that it makes, so a first wall stands before any library makes threads of its own;
     # the second, closer one leaves the libraries out, once all that is loaded lazily is loaded.
@@ -47,11 +47,11 @@ def main() -> None:
     confined = confine.confine([*reads, *_LIBRARIES, *filter(None, sys.path)], [settings.spill])
     _warm_up(settings)
     confined = confined and confine.confine(reads, [settings.spill]) and seccomp.forbid()
-    _send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
+    send(sink, msgspec.msgpack.encode(Reply(message="confined" if confined else "")))
     instances = Instances(settings)
     while True:
         instances.prepare()
-        body = _message(source)
+        body = received(source)
         if not body:
             return
         request = msgspec.msgpack.decode(body, type=Request)
@@ -85,11 +85,11 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         types = tuple(str(kind) for kind in connection.sql(request.sql).types)
         if request.change is not None:
             written = json.dumps(iceberg_rows.write(connection, request.sql, request.change))
-            _send(sink, msgspec.msgpack.encode(Reply(types=types, message=written, last=True)))
+            send(sink, msgspec.msgpack.encode(Reply(types=types, message=written, last=True)))
             return True
         if request.describe or request.output is not None:
             rows = writing.write(connection, request.sql, request.output) if request.output is not None else 0
-            _send(sink, msgspec.msgpack.encode(Reply(types=types, rows=rows, last=True)))
+            send(sink, msgspec.msgpack.encode(Reply(types=types, rows=rows, last=True)))
             return True
         names = [f"c{number}" for number in range(len(types))]
         items = ", ".join(f"{text_sql(name, kind)} AS {name}" for name, kind in zip(names, types, strict=True))
@@ -98,11 +98,11 @@ def _answer(connection: duckdb.DuckDBPyConnection, request: Request, sink: Binar
         batches = iter(connection.execute(statement).to_arrow_reader(_BATCH_ROWS))
         first, second = next(batches, None), next(batches, None)
     except _FAILURES as error:
-        _send(sink, msgspec.msgpack.encode(_failed(error)))
+        send(sink, msgspec.msgpack.encode(_failed(error)))
         return False
     # A result of one batch is the whole of one message.
     reply = Reply(types=types, batch=b"" if first is None else _ipc(first), last=second is None)
-    _send(sink, msgspec.msgpack.encode(reply))
+    send(sink, msgspec.msgpack.encode(reply))
     return second is None or _stream(second, batches, sink)
 
 
@@ -111,12 +111,12 @@ def _stream(batch: pa.RecordBatch | None, batches: Iterator[pa.RecordBatch], sin
     end = Reply()
     try:
         while batch is not None:
-            _send(sink, _ipc(batch))
+            send(sink, _ipc(batch))
             batch = next(batches, None)
     except duckdb.Error as error:
         end = _failed(error)
-    _send(sink, b"")
-    _send(sink, msgspec.msgpack.encode(end))
+    send(sink, b"")
+    send(sink, msgspec.msgpack.encode(end))
     return not end.error
 
 
@@ -140,20 +140,6 @@ def _ipc(batch: pa.RecordBatch) -> bytes:
     with pa.ipc.new_stream(buffer, batch.schema) as writer:
         writer.write_batch(batch)
     return buffer.getvalue().to_pybytes()  # type: ignore[no-any-return]
-
-
-def _message(source: BinaryIO) -> bytes:
-    """The next message; empty when the server has closed the pipe."""
-    head = source.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return b""
-    return source.read(LENGTH.unpack(head)[0])
-
-
-def _send(sink: BinaryIO, body: bytes) -> None:
-    sink.write(LENGTH.pack(len(body)))
-    sink.write(body)
-    sink.flush()
 
 
 if __name__ == "__main__":

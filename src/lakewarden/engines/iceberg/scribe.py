@@ -11,7 +11,6 @@ import tempfile
 import uuid
 import warnings
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import pyarrow as pa
@@ -22,7 +21,7 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import TableUpdate, update_table_metadata
 
 from lakewarden.engines.duckdb import confine, seccomp
-from lakewarden.engines.duckdb.protocol import LENGTH, Settings
+from lakewarden.engines.duckdb.protocol import Settings, received, send
 from lakewarden.engines.iceberg import expiry, tables
 from lakewarden.engines.iceberg.files import GivenFiles
 from lakewarden.engines.iceberg.protocol import Done, Order
@@ -53,16 +52,16 @@ def main() -> None:
     # Nothing that a library prints may get into the protocol.
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    settings = msgspec.msgpack.decode(_message(source), type=Settings)
+    settings = msgspec.msgpack.decode(received(source), type=Settings)
     confine.limit_resources(settings.memory_bytes)
     # What unpacks to more than this ends the process, and with it one statement.
     bound = settings.memory_bytes + _ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
     _warm_up(settings.spill)
     confined = confine.confine([settings.objects, *_SYSTEM_READS], [settings.spill]) and seccomp.forbid()
-    _send(sink, msgspec.msgpack.encode(Done(message="confined" if confined else "")))
-    while body := _message(source):
-        _send(sink, msgspec.msgpack.encode(done(msgspec.msgpack.decode(body, type=Order))))
+    send(sink, msgspec.msgpack.encode(Done(message="confined" if confined else "")))
+    while body := received(source):
+        send(sink, msgspec.msgpack.encode(done(msgspec.msgpack.decode(body, type=Order))))
 
 
 def _warm_up(spill: str) -> None:
@@ -148,20 +147,6 @@ def _written(metadata: TableMetadata, order: Order, files: GivenFiles, unreached
 def _numbered(uri: str) -> bool:
     head = uri.rpartition("/")[2].partition("-")[0]
     return head.isdigit() and len(head) < 9
-
-
-def _message(source: BinaryIO) -> bytes:
-    """The next message; empty when the server has closed the pipe."""
-    head = source.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return b""
-    return source.read(LENGTH.unpack(head)[0])
-
-
-def _send(sink: BinaryIO, body: bytes) -> None:
-    sink.write(LENGTH.pack(len(body)))
-    sink.write(body)
-    sink.flush()
 
 
 if __name__ == "__main__":
