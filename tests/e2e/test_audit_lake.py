@@ -141,9 +141,12 @@ def test_the_text_of_statements_has_its_own_permission(lake: Lake, auditor: Audi
     text = auditor.grant("queries", ["sql"])
     lakeformation = lake.client("admin", "lakeformation")
     lakeformation.grant_permissions(**text)
+    # Other tests ask the same server other things: this one looks at its own.
+    statement = f"SELECT dose FROM {lake.dataset.table} WHERE arm = 'a'"
+    ran = lake.query(LIMITED, statement)
     try:
-        found = auditor.ask(f"SELECT sql FROM {auditor.ids['queries']} WHERE person = '{LIMITED}' LIMIT 1")
-        assert lake.dataset.table in rows(found)[0]["sql"]
+        found = auditor.ask(f"SELECT sql FROM {auditor.ids['queries']} WHERE query_id = '{ran.id}'")
+        assert rows(found) == [{"sql": statement}]
     finally:
         lakeformation.revoke_permissions(**text)
     # INVARIANT (revocation_is_immediate): what was found under the right that is gone is not handed out any more.
