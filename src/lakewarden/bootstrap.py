@@ -229,7 +229,8 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     uploads = Uploads(storage, index, blobs)
     sweeper = Sweeper(index, blobs, now)
     sweeper.orphans()
-    executions = KeptExecutions(QueryStore(database, presence), LakeStore(database, presence))
+    query_store, lake_store = QueryStore(database, presence), LakeStore(database, presence)
+    executions = KeptExecutions(query_store, lake_store)
     audit = build_audit(
         directory, config, AuditDatabases(audit_database, index_database), executions, storage, guard, ring, now
     )
@@ -269,7 +270,6 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     engine = DuckDbEngine(directory.objects, directory.spill / presence.server, limits, (directory.audit_tables,))
     # Two threads more than workers: DDL and SHOW need no worker and shall not wait for one.
     scheduler = Scheduler(limits.workers + 2, max(1, limits.workers - 1))
-    query_store = QueryStore(database, presence)
     groups = WorkGroups(query_store, account, region, now)
     prepared = PreparedStatements(query_store, guard, account, region, now)
     scribe = IcebergScribe(directory.objects, directory.spill / f"{presence.server}-scribe")
@@ -284,7 +284,7 @@ def build(directory: DataDirectory, config: Config, notebooks: NotebookSettings,
     queries = QueryService(query_store, groups, live, course, recorder, guard, scheduler, account, region, now)
     queries.recover()
     trail_lake = LakeService(
-        LakeStore(database, presence), GovernedTrail(catalog, guard, audit.files, engine, recorder), recorder,
+        lake_store, GovernedTrail(catalog, guard, audit.files, engine, recorder), recorder,
         scheduler.submit, resolver.still_valid, region, now,
     )  # fmt: skip
     trail_lake.recover()

@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
-from lakewarden.adapters.glue_rights import FORWARDED
+from lakewarden.adapters.glue_rights import FORWARDED, GlueRights
 from lakewarden.adapters.warehouse import GovernedWarehouse
 from lakewarden.catalog.errors import ConcurrentModificationException, InsufficientPermissions
 from lakewarden.catalog.iceberg import IcebergCommits, require_actions, table_input
-from lakewarden.catalog.rules import attached_access
 from lakewarden.catalog.service import CatalogService
 from lakewarden.guard import Access, Guard
-from lakewarden.kernel.arn import Arn, s3
+from lakewarden.kernel.arn import s3
 from lakewarden.kernel.call import Call
 from lakewarden.kernel.iceberg import ColumnOf, NewFile
 from lakewarden.kernel.lake import AccessMode, DataFile, GovernedTable
@@ -40,8 +39,7 @@ class GovernedIceberg:
         self._warehouse = warehouse
         self._storage = storage
         self._guard = guard
-        self._account = account
-        self._region = region
+        self._glue = GlueRights(guard, catalog.attached, account, region)
 
     def require_create(self, call: Call, table: TableRef, location: str) -> bool:
         """Raise unless the caller may create the table with its data there; answers whether access is vended."""
@@ -154,10 +152,7 @@ class GovernedIceberg:
         self._guard.require(call, access)
 
     def _require_glue(self, call: Call, action: str, governed: GovernedTable) -> None:
-        table = governed.table
-        for resource in ("catalog", f"database/{table.database}", f"table/{table.database}/{table.name}"):
-            arn = str(Arn("glue", self._region, self._account, resource))
-            self._guard.require(call, attached_access(self._catalog.attached, action, arn, FORWARDED))
+        self._glue.require_table(call, action, governed.table.database, governed.table.name)
 
 
 def _absent(present: object) -> None:

@@ -160,14 +160,6 @@ class Facts:
             if isinstance(grant.resource, TagResource) and grant.resource.key == key and grant.resource.covers(wanted)
         )
 
-    def on_key(self, key: str) -> Grants:
-        """Every grant on any value of an LF-tag."""
-        return tuple(
-            grant
-            for grant in self.own.tagging + self.shared.tagging
-            if isinstance(grant.resource, TagResource) and grant.resource.key == key
-        )
-
     def on_expression(self, name: str) -> Grants:
         """Every grant on a named LF-tag expression."""
         return tuple(

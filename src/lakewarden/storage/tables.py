@@ -9,6 +9,21 @@ import sqlalchemy as sa
 from lakewarden.state import METADATA
 from lakewarden.storage.model import Attributes, MultipartUpload, Part, StoredObject, Sums
 
+
+def _of_an_object() -> tuple[sa.Column[Any], ...]:
+    """What is kept of an object, whether it is the one that is there or an older version."""
+    return (
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("etag", sa.String(64), nullable=False),
+        sa.Column("modified", sa.String(40), nullable=False),
+        sa.Column("blob", sa.String(32), nullable=False, index=True),
+        sa.Column("content_type", sa.Text, nullable=False),
+        sa.Column("details", sa.Text, nullable=False),
+        sa.Column("owner", sa.Text, nullable=False, server_default=""),
+        sa.Column("parts", sa.Text, nullable=False, server_default=""),
+    )
+
+
 BUCKETS = sa.Table(
     "storage_buckets",
     METADATA,
@@ -24,14 +39,7 @@ OBJECTS = sa.Table(
     METADATA,
     sa.Column("bucket", sa.String(63), primary_key=True),
     sa.Column("key", sa.LargeBinary(1024), primary_key=True),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("etag", sa.String(64), nullable=False),
-    sa.Column("modified", sa.String(40), nullable=False),
-    sa.Column("blob", sa.String(32), nullable=False, index=True),
-    sa.Column("content_type", sa.Text, nullable=False),
-    sa.Column("details", sa.Text, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False, server_default=""),
-    sa.Column("parts", sa.Text, nullable=False, server_default=""),
+    *_of_an_object(),
 )
 # What versioned buckets keep beside the objects that are: older versions, and markers (without a blob) of deletions. An
 # object's row in storage_objects is always newer than these; among these the greater sequence is the newer.
@@ -41,14 +49,7 @@ VERSIONS = sa.Table(
     sa.Column("bucket", sa.String(63), primary_key=True),
     sa.Column("key", sa.LargeBinary(1024), primary_key=True),
     sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("etag", sa.String(64), nullable=False),
-    sa.Column("modified", sa.String(40), nullable=False),
-    sa.Column("blob", sa.String(32), nullable=False, index=True),
-    sa.Column("content_type", sa.Text, nullable=False),
-    sa.Column("details", sa.Text, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False, server_default=""),
-    sa.Column("parts", sa.Text, nullable=False, server_default=""),
+    *_of_an_object(),
     sa.Column("version", sa.String(40), nullable=False),
 )
 UPLOADS = sa.Table(
