@@ -1,11 +1,10 @@
 """Every OpenLineage transport against a real receiver: HTTP on loopback, standard output."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 from lakewarden.audit.openlineage import LineageEmitter
 from lakewarden.audit.settings import OpenLineage
 from lakewarden.audit.store import AuditStore
+from tests.loopback import Quiet, answering
 from tests.unit.audit.test_openlineage import CATALOG, QUERY, Texts, store  # noqa: F401 - a fixture
 
 
@@ -30,7 +30,7 @@ class Receiver:
 def receiving() -> Iterator[Receiver]:
     made = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if made.status < 300:
@@ -39,18 +39,9 @@ def receiving() -> Iterator[Receiver]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_request(self, code: object = "-", size: object = "-") -> None:
-            """Nobody reads it."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        made.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield made
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(Handler) as port:
+        made.url = f"http://127.0.0.1:{port}"
+        yield made
 
 
 def emitter(root: Path, log: AuditStore, settings: OpenLineage) -> LineageEmitter:

@@ -1,16 +1,17 @@
 """A package index on loopback, of tiny wheels that a test makes, and everything that a hostile one could do."""
 
 import hashlib
-import http.server
 import importlib.metadata
 import io
 import ssl
-import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.loopback import Quiet, answering
 
 
 def wheel(name: str, version: str, files: Mapping[str, str], requires: tuple[str, ...] = ()) -> tuple[str, bytes]:
@@ -77,7 +78,7 @@ class Index:
 def serving(index: Index, tls: ssl.SSLContext | None = None) -> Iterator[Index]:
     """Serve it on a free port until the block ends."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             index.asked.append((self.path, self.headers.get("Authorization", "")))
             status, kind, body = 404, "text/plain", b"absent"
@@ -95,18 +96,5 @@ def serving(index: Index, tls: ssl.SSLContext | None = None) -> Iterator[Index]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    index.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with answering(Handler, tls) as index.port:
         yield index
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

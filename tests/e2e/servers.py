@@ -7,15 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from lakewarden.demo.server import RunningServer, serving
+from lakewarden.demo.server import RunningServer
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -43,13 +42,6 @@ def client(endpoint: str, keys: Mapping[str, str], service: str) -> Any:
         aws_session_token=keys.get("SessionToken"),
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=60),
     )
-
-
-@contextmanager
-def killable(data: Path, administrator: Mapping[str, str]) -> Iterator[RunningServer]:
-    """A server that the test may kill."""
-    with serving(data, administrator) as server:
-        yield server
 
 
 def kill(server: RunningServer) -> None:
